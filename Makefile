@@ -1,0 +1,81 @@
+# make run, make test: all a newcomer needs. The rest is for who changes the code.
+SHELL    := /bin/bash
+GO       ?= go
+BIN      := bin/controlcenter
+PKG      := github.com/prometheus/common/version
+VERSION  := $(shell cat VERSION)
+REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+DATE     := $(shell git log -1 --format=%cd --date=format:%Y%m%d-%H:%M:%S 2>/dev/null || echo unknown)
+LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X $(PKG).Branch=main -X $(PKG).BuildDate=$(DATE)
+TOOL     := $(GO) tool -modfile=tools/go.mod
+FUZZTIME ?= 20s
+export CGO_ENABLED = 0
+
+.PHONY: run build test test-go check lint fmt race fuzz soak bench bench-exporter bench-ws bench-micro cross docs clean help
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/controlcenter
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) .
+
+run: build ## build and start it; uses examples/controlcenter.yaml unless you have a configuration of your own
+	@if [ -e controlcenter.yaml ] || [ -e "$${XDG_CONFIG_HOME:-$$HOME/.config}/controlcenter/controlcenter.yaml" ]; \
+	then exec $(BIN) serve $(ARGS); else exec $(BIN) serve --config.file=examples/controlcenter.yaml $(ARGS); fi
+
+test: ## everything: installs what it lacks (as root on Debian), static checks, all tests with the race detector
+	scripts/need.sh
+	$(MAKE) --no-print-directory check
+	$(MAKE) --no-print-directory test-go
+
+test-go: build
+	CGO_ENABLED=1 CC_TEST_BINARY=$(CURDIR)/$(BIN) $(GO) test -race -shuffle=on -timeout 20m $(TESTFLAGS) ./...
+
+check: ## format, vet, staticcheck, golangci-lint where installed, example configuration and rules
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt wants to change:"; echo "$$out"; exit 1; fi
+	@out=$$($(TOOL) gofumpt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofumpt wants to change:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	$(TOOL) staticcheck ./...
+	@if command -v golangci-lint >/dev/null; then golangci-lint run ./...; else echo "golangci-lint is not installed: go vet and staticcheck ran instead"; fi
+	@if command -v promtool >/dev/null; then promtool check config --syntax-only deploy/prometheus/prometheus.yml; else echo "promtool is not installed: deploy/prometheus was not checked"; fi
+
+lint: ## install golangci-lint once (takes long) and run it
+	@command -v golangci-lint >/dev/null || $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+	PATH="$$PATH:$$($(GO) env GOPATH)/bin" golangci-lint run ./...
+
+fmt: ## format the code
+	$(TOOL) gofumpt -w $$(git ls-files '*.go')
+
+race: ## all Go tests with the race detector, uncached
+	CGO_ENABLED=1 $(GO) test -race -count=1 -shuffle=on -timeout 20m ./...
+
+fuzz: ## each fuzz target for FUZZTIME (20s)
+	scripts/fuzz.sh $(FUZZTIME)
+
+soak: build ## what takes too long for make test: full kill cycles
+	CC_TEST_BINARY=$(CURDIR)/$(BIN) CC_SOAK=1 $(GO) test -count=1 -timeout 60m -run 'Killed|Soak' ./e2e ./internal/store
+
+bench: bench-micro bench-exporter bench-ws ## all benchmarks
+
+bench-micro: ## Go benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./exporter ./internal/api ./internal/store
+
+bench-exporter: build ## ours beside node_exporter, process-exporter and a psutil server; writes docs/benchmarks.md
+	scripts/need.sh
+	$(GO) run ./bench/exporter -binary $(BIN) -o docs/benchmarks.md $(ARGS)
+
+bench-ws: build ## WebSocket fan-out and the re-dialling client; writes docs/benchmarks.md
+	$(GO) run ./bench/ws -binary $(BIN) -o docs/benchmarks.md $(ARGS)
+
+cross: ## build for the other platforms
+	GOOS=windows GOARCH=amd64 $(GO) build -trimpath -o bin/windows-amd64/controlcenter.exe .
+	GOOS=darwin  GOARCH=arm64 $(GO) build -trimpath -o bin/darwin-arm64/controlcenter .
+	GOOS=linux   GOARCH=arm64 $(GO) build -trimpath -o bin/linux-arm64/controlcenter .
+	GOOS=windows GOARCH=amd64 $(GO) vet ./...
+	GOOS=darwin  GOARCH=arm64 $(GO) vet ./...
+
+docs: ## write the generated documents anew (openapi.json, docs/api.md, docs/configuration.md, docs/metrics.md)
+	$(GO) test ./internal/api ./internal/config ./internal/app -run 'Current' -update
+
+clean:
+	rm -rf bin

@@ -1,0 +1,25 @@
+// Command controlcenter exports this machine's metrics, controls its services and keeps its knowledge base.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"controlcenter/internal/app"
+	"controlcenter/internal/cli"
+	"controlcenter/internal/config"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := cli.Execute(ctx, cli.Options{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(),
+		Serve: func(ctx context.Context, load config.Options) error {
+			return app.Run(ctx, app.Options{Load: load, Stdout: os.Stdout, Stderr: os.Stderr})
+		},
+	}, os.Args[1:])
+	stop()
+	os.Exit(code)
+}

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Installs what the tests use and this machine lacks, when it is Debian and we are root; elsewhere says what to install.
+# With CI=true a missing program is an error, otherwise the suites that need it say so and are skipped.
+set -euo pipefail
+
+# program, or a file, and the Debian package that brings it
+need=(
+  "prometheus prometheus"
+  "promtool prometheus"
+  "prometheus-node-exporter prometheus-node-exporter"
+  "prometheus-process-exporter prometheus-process-exporter"
+  "bindfs bindfs"
+  "fusermount3 fuse3"
+  "setpriv util-linux"
+  "gcc gcc"
+  "/usr/lib/python3/dist-packages/fastapi python3-fastapi"
+  "/usr/lib/python3/dist-packages/uvicorn python3-uvicorn"
+  "/usr/lib/python3/dist-packages/psutil python3-psutil"
+)
+
+has() { if [[ $1 == /* ]]; then [[ -e $1 ]]; else command -v "$1" >/dev/null; fi; }
+
+missing=() packages=()
+for row in "${need[@]}"; do
+  read -r program package <<<"$row"
+  has "$program" || { missing+=("$program"); packages+=("$package"); }
+done
+[[ ${#missing[@]} -eq 0 ]] && exit 0
+
+if [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
+  echo "installing: ${packages[*]}"
+  # Tests start their own servers: packages must not start theirs.
+  policy=/usr/sbin/policy-rc.d
+  if [[ ! -e $policy ]]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+    trap 'rm -f "$policy"' EXIT
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq
+  apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+  exit 0
+fi
+
+echo "NOT INSTALLED: ${missing[*]} (Debian packages: ${packages[*]}). The tests that need them are skipped." >&2
+[[ ${CI:-} != true ]]
