@@ -1,0 +1,130 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/gorilla/websocket"
+	dto "github.com/prometheus/client_model/go"
+
+	"controlcenter/exporter"
+	"controlcenter/internal/api"
+	"controlcenter/internal/config"
+	"controlcenter/internal/store"
+)
+
+var update = flag.Bool("update", false, "write docs/metrics.md anew")
+
+// TestMetricsDocIsCurrent writes down every family the program can show and compares that with docs/metrics.md.
+func TestMetricsDocIsCurrent(t *testing.T) {
+	var b bytes.Buffer
+	b.WriteString("# Metrics\n\nGenerated from the code by `make docs`; a test keeps it current. Units are base units (seconds, bytes, ratios from 0 to 1).\n" +
+		"A value that cannot be read is absent, never 0.\n\n## /metrics\n\n")
+	d, registry := testDaemon(t)
+	row := func(name, kind string, labels []string, help string) {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", name, kind, strings.Join(labels, ", "), strings.ReplaceAll(help, "|", "\\|"))
+	}
+	table := func(descs []*exporter.Desc) {
+		b.WriteString("| name | type | labels | what |\n|---|---|---|---|\n")
+		kinds := map[exporter.Type]string{exporter.Counter: "counter", exporter.Gauge: "gauge", exporter.Untyped: "untyped"}
+		for _, d := range slices.SortedFunc(slices.Values(descs), func(a, b *exporter.Desc) int { return strings.Compare(a.Name, b.Name) }) {
+			row(d.Name, kinds[d.Type], d.Labels, d.Help)
+		}
+	}
+	table(d.sampler.Families(false))
+	b.WriteString("\n### Of each collector\n\n")
+	table(exporter.SelfMetrics())
+	b.WriteString("\n### Of the program itself\n\nBeside these, client_golang's standard `go_*`, `process_*` and `promhttp_*`.\n\n| name | type | labels | what |\n|---|---|---|---|\n")
+	for _, mf := range registry {
+		name := mf.GetName()
+		if strings.HasPrefix(name, "go_") || strings.HasPrefix(name, "process_") || strings.HasPrefix(name, "promhttp_") {
+			continue
+		}
+		var labels []string
+		for _, lp := range mf.GetMetric()[0].GetLabel() {
+			labels = append(labels, lp.GetName())
+		}
+		row(name, strings.ToLower(mf.GetType().String()), labels, mf.GetHelp())
+	}
+	b.WriteString("\n## /metrics/node\n\nnode_exporter's names, types and labels, for its dashboards and alerts.\n\n")
+	table(d.sampler.Families(true))
+
+	const path = "../../docs/metrics.md"
+	if *update {
+		if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	old, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(old, b.Bytes()) {
+		t.Errorf("%s is not current: run make docs", path)
+	}
+}
+
+// testDaemon wires a daemon as run does, sends it a few requests and returns it with what its registry then holds.
+func testDaemon(t *testing.T) (*daemonState, []*dto.MetricFamily) {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	c := config.Default()
+	c.Storage.Path = t.TempDir()
+	d := &daemonState{log: log}
+	d.sampler = exporter.NewSampler(exporter.Options{Settings: samplerSettings(&c), Logger: log})
+	d.web.Store(webSettings(&c))
+	d.reloads.note(nil)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	var wg sync.WaitGroup
+	t.Cleanup(func() { cancel(errStopped); wg.Wait() })
+	var err error
+	if d.store, err = store.Open(ctx, store.Options{Dir: c.Storage.Path, Log: log}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.store.Close() })
+	registry := d.registry()
+	server, err := api.New(api.Options{Sampler: d.sampler, Store: d.store, Settings: d.web.Load, Reload: d.reload, Registry: registry, Log: log, Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wg.Go(func() { _ = d.sampler.Run(ctx) })
+	wg.Go(func() { _ = server.Run(ctx) })
+	<-d.sampler.Ready()
+	ts := httptest.NewUnstartedServer(server.Handler())
+	ts.Config.ConnContext = server.ConnContext
+	ts.Start()
+	defer ts.Close()
+	resp, err := http.Get(ts.URL + "/api/system/stats")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	ws, wsResp, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(ts.URL, "http")+"/ws", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = wsResp.Body.Close()
+	defer ws.Close()
+	if _, _, err := ws.ReadMessage(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.store.Backup(ctx, &bytes.Buffer{}); err != nil {
+		t.Fatal(err)
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, families
+}
