@@ -4,21 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// statWait is how long a reading waits for its mounts: a local one answers in microseconds, and the reading has a second.
-const statWait = 400 * time.Millisecond
-
-const mountTimeout = "mountpoint timeout" // node_exporter's words for a mount that does not answer
 
 // What node_exporter 1.12 leaves out by default.
 const (
@@ -26,22 +19,12 @@ const (
 	nodeFSTypesExcluded = `^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|iso9660|mqueue|nsfs|overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|erofs|sysfs|tracefs)$`
 )
 
-// filesystemReader asks each mount in a goroutine of its own. One that hangs is remembered, keeps its goroutine (and thread)
-// until the kernel lets go of it, and is not asked again before that.
 type filesystemReader struct {
 	mountinfo procFile // of the first process: ours may live in a mount namespace of its own
 	own       procFile // where that one is hidden
 	mounts    *regexp.Regexp
 	types     *regexp.Regexp
-	jobs      map[string]*statJob // by mount id, device number and mountpoint
-	round     uint64
-}
-
-type statJob struct {
-	done  chan struct{} // closed when buf and err are set
-	buf   unix.Statfs_t
-	err   error
-	round uint64
+	asker     mountAsker
 }
 
 func newFilesystemReader(o *Options) *filesystemReader {
@@ -50,7 +33,6 @@ func newFilesystemReader(o *Options) *filesystemReader {
 		own:       procFile{path: filepath.Join(o.ProcRoot, "self/mountinfo")},
 		mounts:    regexp.MustCompile(nodeMountsExcluded),
 		types:     regexp.MustCompile(nodeFSTypesExcluded),
-		jobs:      map[string]*statJob{},
 	}
 }
 
@@ -64,41 +46,7 @@ func (r *filesystemReader) read(ctx context.Context) (*Filesystems, error) {
 	if err != nil {
 		return nil, err
 	}
-	mounts := r.choose(parseMountInfo(b))
-	ctx, cancel := context.WithTimeout(ctx, statWait)
-	defer cancel()
-	r.round++
-	jobs := make([]*statJob, len(mounts))
-	for i := range mounts {
-		jobs[i] = r.ask(&mounts[i])
-	}
-	v := &Filesystems{List: make([]Filesystem, len(mounts))}
-	var failed []string
-	for i := range mounts {
-		f := &v.List[i]
-		*f = mounts[i].fs
-		select {
-		case <-jobs[i].done:
-		case <-ctx.Done():
-		}
-		if !f.fill(jobs[i]) {
-			failed = append(failed, fmt.Sprintf("%s (%s)", f.Mountpoint, f.Problem))
-		}
-	}
-	for key, j := range r.jobs {
-		select {
-		case <-j.done:
-			delete(r.jobs, key)
-		default:
-			if j.round != r.round { // unmounted while it hung: its goroutine ends on its own
-				delete(r.jobs, key)
-			}
-		}
-	}
-	if len(failed) > 0 {
-		return v, fmt.Errorf("mounts without an answer: %s: %w", strings.Join(failed, ", "), ErrPartial)
-	}
-	return v, nil
+	return r.asker.ask(ctx, r.choose(parseMountInfo(b)))
 }
 
 // choose keeps the mounts that are shown. Of several mounts at one place only the last can be reached, and is named.
@@ -118,50 +66,17 @@ func (r *filesystemReader) choose(all []mount) []mount {
 	return slices.DeleteFunc(shown, func(m mount) bool { return !m.fs.Node && !m.fs.Main })
 }
 
-// ask starts a statfs of the mount, unless one is still under way.
-func (r *filesystemReader) ask(m *mount) *statJob {
-	key := m.id + " " + m.fs.Major + ":" + m.fs.Minor + " " + m.path
-	if j := r.jobs[key]; j != nil {
-		j.round = r.round
-		return j
+// statMount asks the kernel, which may ask a server that does not answer.
+func statMount(path string) (n mountNumbers) {
+	var buf unix.Statfs_t
+	if err := unix.Statfs(path, &buf); err != nil {
+		n.err = err
+		return n
 	}
-	j := &statJob{done: make(chan struct{}), round: r.round}
-	r.jobs[key] = j
-	path := m.path
-	go func() { // nobody can wait for it: a hung statfs ends when its server does
-		defer close(j.done)
-		j.err = unix.Statfs(path, &j.buf)
-	}()
-	return j
-}
-
-// fill takes the numbers over from a job, or says why there are none. It is false when that is a failure: a mount that only
-// its owner may look into (FUSE without allow_other) is none.
-func (f *Filesystem) fill(j *statJob) (ok bool) {
-	f.SizeBytes, f.FreeBytes, f.AvailableBytes, f.UsedRatio = unknown(), unknown(), unknown(), unknown()
-	f.Files, f.FilesFree = unknown(), unknown()
-	select {
-	case <-j.done:
-	default:
-		f.Hung, f.Problem = true, mountTimeout
-		return false
-	}
-	if j.err != nil {
-		f.Problem = j.err.Error()
-		return errors.Is(j.err, os.ErrPermission)
-	}
-	block := float64(j.buf.Bsize)
-	f.SizeBytes, f.FreeBytes, f.AvailableBytes = float64(j.buf.Blocks)*block, float64(j.buf.Bfree)*block, float64(j.buf.Bavail)*block
-	f.UsedRatio = usedRatio(f.SizeBytes, f.FreeBytes, f.AvailableBytes)
-	f.Files, f.FilesFree = float64(j.buf.Files), float64(j.buf.Ffree)
-	return true
-}
-
-// mount is one row of mountinfo.
-type mount struct {
-	id   string
-	path string // the mountpoint as the kernel knows it; fs.Mountpoint is the same in valid UTF-8
-	fs   Filesystem
+	block := float64(buf.Bsize)
+	n.size, n.free, n.available = float64(buf.Blocks)*block, float64(buf.Bfree)*block, float64(buf.Bavail)*block
+	n.files, n.filesFree = float64(buf.Files), float64(buf.Ffree)
+	return n
 }
 
 // parseMountInfo reads /proc/PID/mountinfo: id, parent, major:minor, root, mountpoint, options, any number of tags, a dash,

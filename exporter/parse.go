@@ -3,6 +3,7 @@ package exporter
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -80,4 +81,13 @@ func (in *interner) get(b []byte) string {
 	s := string(b)
 	(*in)[s] = s
 	return s
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
 }

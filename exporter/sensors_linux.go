@@ -318,12 +318,3 @@ func dropRepeatedSamples(list []nodeSample) []nodeSample {
 	}
 	return kept
 }
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}

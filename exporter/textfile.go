@@ -13,7 +13,6 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
-	"google.golang.org/protobuf/proto"
 )
 
 // maxTextfile is the largest *.prom file that is read; scripts write a few kilobytes.
@@ -169,7 +168,7 @@ type mergedFamily struct {
 
 func (m *familyMerger) add(families map[string]*dto.MetricFamily, path string) error {
 	var errs []error
-	for _, name := range sortedNames(families) {
+	for _, name := range sortedKeys(families) {
 		mf := families[name]
 		if m.isReserved(name) {
 			errs = append(errs, fmt.Errorf("family %s is one of this program's own", name))
@@ -177,9 +176,9 @@ func (m *familyMerger) add(families map[string]*dto.MetricFamily, path string) e
 		}
 		have := m.byName[name]
 		if have == nil {
-			have = &mergedFamily{&dto.MetricFamily{Name: proto.String(name), Help: mf.Help, Type: mf.Type}, map[string]bool{}}
+			have = &mergedFamily{&dto.MetricFamily{Name: new(name), Help: mf.Help, Type: mf.Type}, map[string]bool{}}
 			if mf.Help == nil {
-				have.mf.Help = proto.String("Metric read from " + path)
+				have.mf.Help = new("Metric read from " + path)
 			}
 			m.byName[name] = have
 		}
@@ -217,15 +216,6 @@ func (m *familyMerger) families() []*dto.MetricFamily {
 	}
 	slices.SortFunc(list, func(a, b *dto.MetricFamily) int { return strings.Compare(a.GetName(), b.GetName()) })
 	return list
-}
-
-func sortedNames(m map[string]*dto.MetricFamily) []string {
-	names := make([]string, 0, len(m))
-	for n := range m {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	return names
 }
 
 // seriesKey is the series' labels in order of their names; an empty label is no label.
