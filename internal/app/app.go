@@ -106,7 +106,7 @@ func (d *daemonState) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.store.Close()) }()
-	if err := d.store.BeginRun(ctx, version.Version); err != nil {
+	if _, err := d.store.BeginRun(ctx, version.Version); err != nil {
 		d.log.Error("record this run", "err", err)
 	}
 	g.run("store", d.store.Run)
