@@ -97,8 +97,9 @@ func (v *Sensors) putNames() {
 		chip, sensor string
 	}
 	labels, taken := map[key]int{}, map[key]bool{}
-	for _, t := range v.Temperatures {
+	for _, t := range v.Temperatures { // a label that is another sensor's number is as bad as one given twice
 		labels[key{t.Zone, t.Chip, t.Label}]++
+		labels[key{t.Zone, t.Chip, t.Sensor}]++
 	}
 	pick := func(zone bool, chip, sensor, label string) string {
 		if label != "" && labels[key{zone, chip, label}] == 1 && !taken[key{zone, chip, label}] {
@@ -119,6 +120,7 @@ func (v *Sensors) putNames() {
 	clear(taken)
 	for _, f := range v.Fans {
 		labels[key{false, f.Chip, f.Label}]++
+		labels[key{false, f.Chip, f.Sensor}]++
 	}
 	fans := v.Fans[:0]
 	for _, f := range v.Fans {
