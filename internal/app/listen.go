@@ -102,7 +102,7 @@ func (d *daemonState) listen(ctx context.Context, c *config.Config) (_ []*listen
 	for _, addr := range c.Web.ListenAddresses {
 		l, err := lc.Listen(ctx, "tcp", addr)
 		if err != nil {
-			return all, fmt.Errorf("listen on %s: %w%s", addr, err, d.owner(ctx, addr, err))
+			return all, fmt.Errorf("listen on %s: %w%s", addr, err, owner(ctx, addr, err))
 		}
 		all = append(all, &listener{Listener: l, scheme: scheme})
 	}
@@ -117,13 +117,13 @@ func (d *daemonState) listen(ctx context.Context, c *config.Config) (_ []*listen
 }
 
 // owner says who holds addr's port when err says that it is taken.
-func (d *daemonState) owner(ctx context.Context, addr string, err error) string {
+func owner(ctx context.Context, addr string, err error) string {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return ""
 	}
-	_, p, _ := net.SplitHostPort(addr)
+	host, p, _ := net.SplitHostPort(addr)
 	port, _ := strconv.Atoi(p)
-	o, err := exporter.PortOwner(ctx, "tcp", port)
+	o, err := exporter.ListenerOf(ctx, host, port)
 	switch {
 	case err != nil || o == nil:
 		return "; its owner cannot be found"
