@@ -81,6 +81,7 @@ func (e *env) addVerbs(root *cobra.Command) {
 	}{
 		{"machine", e.portsCmd()},
 		{"machine", e.psCmd()},
+		{"setup", e.selftestCmd()},
 		{"setup", e.versionCmd()},
 		{"", e.manCmd()},
 	} {
