@@ -1,0 +1,362 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"controlcenter/exporter"
+)
+
+// The streams. /ws and /api/system/ws are the same one.
+const (
+	systemStream = iota
+	metricsStream
+	streamCount
+)
+
+var streamNames = [streamCount]string{"system", "metrics"}
+
+const (
+	writeLimit = 5 * time.Second  // a write that takes longer ends the connection
+	pingEvery  = 30 * time.Second //
+	pongWait   = 15 * time.Second // after a ping
+	closeWait  = time.Second      // for the closing handshake
+	watchEvery = time.Second      // how often clients are looked after; the cadence of the metrics stream
+)
+
+// rounds delivers a snapshot per round of the sampler.
+type rounds interface {
+	C() <-chan *exporter.Snapshot
+	Close()
+}
+
+type samplerRounds struct{ sub *exporter.Subscription }
+
+// C returns the channel of the subscription.
+func (r samplerRounds) C() <-chan *exporter.Snapshot { return r.sub.C }
+
+// Close ends it.
+func (r samplerRounds) Close() { r.sub.Close() }
+
+// hub owns every stream client. Its one goroutine, run, is the only one that hands frames out; each client has a goroutine
+// that reads and one that writes, both waited for by run. Without clients it is subscribed to nothing and encodes nothing.
+type hub struct {
+	log      *slog.Logger
+	metrics  *selfMetrics
+	newest   func() *exporter.Snapshot // counts as a reader of dear parts
+	listen   func() rounds
+	settings func() *Settings
+
+	join, leave chan *client
+	stop        chan struct{} // closed by close: no new clients
+	quit        chan struct{} // closed by run: writers say goodbye, readers end
+	stopOnce    sync.Once
+	running     atomic.Bool
+	caps        caps
+	writeLimit  time.Duration
+}
+
+func newHub(log *slog.Logger, m *selfMetrics, newest func() *exporter.Snapshot, listen func() rounds, st func() *Settings) *hub {
+	return &hub{
+		log: log, metrics: m, newest: newest, listen: listen, settings: st,
+		join: make(chan *client), leave: make(chan *client), stop: make(chan struct{}), quit: make(chan struct{}),
+		caps:       caps{total: 20_000, perLocal: 20_000, perRemote: 256, by: map[string]int{}},
+		writeLimit: writeLimit,
+	}
+}
+
+// client is one connection. The hub's goroutine owns the fields without a comment.
+type client struct {
+	conn    *websocket.Conn
+	stream  int
+	address string
+	index   int // in the stream's list
+	ping    time.Time
+
+	slot    chan *websocket.PreparedMessage // the newest frame not yet written; nil = only look at pinging
+	gone    chan struct{}                   // closed by the reader when the connection ended
+	writing atomic.Int64                    // unix nanoseconds when the write under way began; 0 = none
+	seen    atomic.Int64                    // unix nanoseconds when it was last heard
+	pinging atomic.Bool                     // a ping is to be written
+}
+
+// streamState is the hub's view of one stream.
+type streamState struct {
+	clients []*client
+	frame   *websocket.PreparedMessage
+	seq     uint64    // of the snapshot in frame
+	sent    time.Time // when a frame was last handed out
+}
+
+var errHubTwice = errors.New("the streams run already")
+
+// run hands out frames until ctx ends or close is called, then closes all clients and waits for their goroutines.
+func (h *hub) run(ctx context.Context) error {
+	if !h.running.CompareAndSwap(false, true) {
+		return errHubTwice
+	}
+	var (
+		wg      sync.WaitGroup
+		streams [streamCount]streamState
+		sub     rounds
+		next    <-chan *exporter.Snapshot
+		watch   = time.NewTicker(watchEvery)
+		total   = 0
+	)
+	watch.Stop()
+	defer watch.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			h.close()
+			h.end(&streams, &wg, sub)
+			return context.Cause(ctx)
+		case <-h.stop:
+			h.end(&streams, &wg, sub)
+			<-ctx.Done()
+			return context.Cause(ctx)
+		case c := <-h.join:
+			st := &streams[c.stream]
+			c.index = len(st.clients)
+			st.clients = append(st.clients, c)
+			h.metrics.clients.WithLabelValues(streamNames[c.stream]).Inc()
+			if total++; total == 1 {
+				watch.Reset(watchEvery)
+			}
+			if c.stream == systemStream && sub == nil {
+				sub = h.listen()
+				next = sub.C()
+			}
+			c.ping = time.Now().Add(pingEvery)
+			wg.Go(func() { c.write(h.quit) })
+			wg.Go(func() { c.read(h.leave, h.quit) })
+			if f := h.frame(st, c.stream, h.newest()); f != nil { // the first frame at once
+				c.slot <- f // nobody else has seen the client: the slot is empty
+			}
+		case c := <-h.leave:
+			st := &streams[c.stream]
+			last := st.clients[len(st.clients)-1]
+			st.clients[c.index], last.index = last, c.index
+			st.clients[len(st.clients)-1] = nil
+			st.clients = st.clients[:len(st.clients)-1]
+			h.metrics.clients.WithLabelValues(streamNames[c.stream]).Dec()
+			h.caps.release(c.address)
+			if total--; total == 0 {
+				watch.Stop()
+			}
+			if c.stream == systemStream && len(st.clients) == 0 {
+				sub.Close()
+				sub, next = nil, nil
+			}
+		case snap := <-next:
+			h.newest() // the frame shows dear parts
+			st := &streams[systemStream]
+			if least := h.settings().StreamInterval; time.Since(st.sent) >= least-least/4 {
+				h.broadcast(st, systemStream, snap)
+			}
+		case now := <-watch.C:
+			if st := &streams[metricsStream]; len(st.clients) > 0 {
+				h.broadcast(st, metricsStream, h.newest())
+			}
+			for i := range streams {
+				h.look(&streams[i], now)
+			}
+		}
+	}
+}
+
+// frame returns the encoded frame of a snapshot; of one snapshot it is encoded once.
+func (h *hub) frame(st *streamState, stream int, snap *exporter.Snapshot) *websocket.PreparedMessage {
+	if st.frame != nil && st.seq == snap.Seq {
+		return st.frame
+	}
+	var v any = systemFrame(snap)
+	if stream == metricsStream {
+		v = metricsFrame(snap)
+	}
+	m, err := prepare(v)
+	if err != nil { // cannot happen: the frames are plain structs
+		h.log.Error("encode stream frame", "stream", streamNames[stream], "err", err)
+		return nil
+	}
+	st.frame, st.seq = m, snap.Seq
+	return m
+}
+
+// broadcast puts the frame into every client's slot, in place of one that is still there.
+func (h *hub) broadcast(st *streamState, stream int, snap *exporter.Snapshot) {
+	f := h.frame(st, stream, snap)
+	if f == nil {
+		return
+	}
+	dropped := 0
+	for _, c := range st.clients {
+		select {
+		case old := <-c.slot:
+			if old != nil {
+				dropped++
+			}
+		default:
+		}
+		c.slot <- f // only this goroutine sends: the place is free
+	}
+	st.sent = time.Now()
+	h.metrics.frames.WithLabelValues(streamNames[stream]).Add(float64(len(st.clients)))
+	h.metrics.dropped.WithLabelValues(streamNames[stream]).Add(float64(dropped))
+}
+
+// look pings whose turn it is and cuts off who does not take or not answer.
+func (h *hub) look(st *streamState, now time.Time) {
+	for _, c := range st.clients {
+		began := c.writing.Load()
+		switch {
+		case began != 0 && now.UnixNano()-began > int64(h.writeLimit), now.UnixNano()-c.seen.Load() > int64(pingEvery+pongWait):
+			h.metrics.cut.WithLabelValues(streamNames[c.stream]).Inc()
+			c.hangUp() // its reader reports it
+		case now.After(c.ping):
+			c.ping = now.Add(pingEvery)
+			c.pinging.Store(true)
+			select {
+			case c.slot <- nil:
+			default: // a frame lies there: the writer comes by anyway
+			}
+		}
+	}
+}
+
+// end says goodbye to every client and waits for the goroutines; a client that does not take it is cut off after a second.
+func (h *hub) end(streams *[streamCount]streamState, wg *sync.WaitGroup, sub rounds) {
+	if sub != nil {
+		sub.Close()
+	}
+	for i := range streams {
+		for _, c := range streams[i].clients {
+			_ = c.conn.NetConn().SetDeadline(time.Now().Add(closeWait))
+		}
+	}
+	close(h.quit)
+	wg.Wait()
+	for i := range streams {
+		h.metrics.clients.WithLabelValues(streamNames[i]).Set(0)
+		for _, c := range streams[i].clients {
+			h.caps.release(c.address)
+		}
+	}
+}
+
+// close lets no new client in and makes run close the others.
+func (h *hub) close() {
+	if h != nil {
+		h.stopOnce.Do(func() { close(h.stop) })
+	}
+}
+
+// open reports whether clients are taken.
+func (h *hub) open() bool {
+	select {
+	case <-h.stop:
+		return false
+	default:
+		return h.running.Load()
+	}
+}
+
+// add hands a connection over; false when the hub closed meanwhile.
+func (h *hub) add(c *client) bool {
+	select {
+	case h.join <- c:
+		return true
+	case <-h.stop:
+		return false
+	}
+}
+
+// write sends what lies in the slot. It ends with the connection.
+func (c *client) write(quit <-chan struct{}) {
+	for {
+		select {
+		case f := <-c.slot:
+			c.writing.Store(time.Now().UnixNano())
+			var err error
+			if f != nil {
+				err = c.conn.WritePreparedMessage(f)
+			}
+			if err == nil && c.pinging.CompareAndSwap(true, false) {
+				err = c.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeLimit))
+			}
+			c.writing.Store(0)
+			if err != nil {
+				c.hangUp()
+				return
+			}
+		case <-c.gone:
+			return
+		case <-quit:
+			bye := websocket.FormatCloseMessage(websocket.CloseGoingAway, "server is stopping")
+			_ = c.conn.WriteControl(websocket.CloseMessage, bye, time.Now().Add(closeWait)) // the deadline ends who does not take it
+			return
+		}
+	}
+}
+
+// read throws away what the client says (some send their own pings and subscriptions) and notices its end.
+func (c *client) read(leave chan<- *client, quit <-chan struct{}) {
+	c.conn.SetPongHandler(func(string) error {
+		c.seen.Store(time.Now().UnixNano())
+		return nil
+	})
+	for {
+		if _, _, err := c.conn.NextReader(); err != nil {
+			break
+		}
+		c.seen.Store(time.Now().UnixNano())
+	}
+	c.hangUp()
+	close(c.gone)
+	select {
+	case leave <- c:
+	case <-quit:
+	}
+}
+
+// hangUp closes the socket; both goroutines end by it.
+func (c *client) hangUp() { _ = c.conn.NetConn().Close() }
+
+// caps count connections, in all and per address.
+type caps struct {
+	mu                         sync.Mutex
+	total, perLocal, perRemote int
+	n                          int
+	by                         map[string]int
+}
+
+// acquire takes a place, or says no.
+func (c *caps) acquire(address string, local bool) bool {
+	most := c.perRemote
+	if local {
+		most = c.perLocal
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n >= c.total || c.by[address] >= most {
+		return false
+	}
+	c.n++
+	c.by[address]++
+	return true
+}
+
+func (c *caps) release(address string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n--
+	if c.by[address]--; c.by[address] <= 0 {
+		delete(c.by, address)
+	}
+}

@@ -1,0 +1,143 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humamux"
+	"github.com/gorilla/mux"
+)
+
+// apiVersion is that of the interface, not of the build: the committed document must not change with each release.
+const apiVersion = "1.0.0"
+
+func newAdapter(r *mux.Router, customize func(*huma.Operation, *mux.Route)) huma.Adapter {
+	return humamux.NewAdapter(r, humamux.WithRouteCustomizer(customize))
+}
+
+// appender is a body that knows a cheaper encoding than reflection.
+type appender interface{ appendJSON(b []byte) []byte }
+
+func marshalJSON(w io.Writer, v any) error {
+	if a, ok := v.(appender); ok {
+		if _, err := w.Write(append(a.appendJSON(nil), '\n')); err != nil {
+			return fmt.Errorf("write body: %w", err)
+		}
+		return nil
+	}
+	return huma.DefaultJSONFormat.Marshal(w, v)
+}
+
+// transform turns the library's errors into our one shape. It runs before the status is sent, so it can still set the
+// content type.
+func (s *Server) transform(ctx huma.Context, _ string, v any) (any, error) {
+	var p *Problem
+	switch e := v.(type) {
+	case *huma.ErrorModel:
+		p = problemFromHuma(ctx.Operation(), e.Status, e)
+	case *Problem:
+		p = e
+	default:
+		return v, nil
+	}
+	r, _ := humamux.Unwrap(ctx)
+	s.finish(p, r)
+	ctx.SetHeader("Content-Type", jsonType)
+	ctx.SetHeader("Cache-Control", "no-store")
+	return p, nil
+}
+
+// finishDocument replaces what huma says about errors by what we answer, and makes arrays never null, as they are.
+func (s *Server) finishDocument() {
+	doc := s.api.OpenAPI()
+	schemas := doc.Components.Schemas
+	problemSchema := schemas.Schema(typeOf[Problem](), true, "")
+	delete(schemas.Map(), "ErrorModel")
+	delete(schemas.Map(), "ErrorDetail")
+	for _, schema := range schemas.Map() {
+		arraysNotNull(schema)
+	}
+	for _, item := range doc.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+			if op == nil {
+				continue
+			}
+			for status := range op.Responses {
+				if status == "default" || status >= "400" {
+					delete(op.Responses, status)
+				}
+			}
+			op.Responses["default"] = &huma.Response{
+				Description: "Error, in the one shape of all errors",
+				Content:     map[string]*huma.MediaType{jsonType: {Schema: problemSchema}},
+			}
+		}
+	}
+}
+
+func arraysNotNull(s *huma.Schema) {
+	if s == nil {
+		return
+	}
+	if s.Type == huma.TypeArray {
+		s.Nullable = false
+		arraysNotNull(s.Items)
+	}
+	for _, p := range s.Properties {
+		arraysNotNull(p)
+	}
+	if more, ok := s.AdditionalProperties.(*huma.Schema); ok {
+		arraysNotNull(more)
+	}
+}
+
+// OpenAPI returns the document of every route, as JSON (indented) and YAML, without a running server.
+func OpenAPI() (jsonDoc, yamlDoc []byte, err error) {
+	s, err := newDocumentServer()
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.document()
+}
+
+func newDocumentServer() (*Server, error) {
+	s := &Server{}
+	s.router = mux.NewRouter()
+	s.api = newAPI(s)
+	if err := s.register(s.table()); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Server) document() (jsonDoc, yamlDoc []byte, err error) {
+	doc := s.api.OpenAPI()
+	if jsonDoc, err = json.MarshalIndent(doc, "", "  "); err != nil {
+		return nil, nil, fmt.Errorf("encode the document: %w", err)
+	}
+	if yamlDoc, err = doc.YAML(); err != nil {
+		return nil, nil, fmt.Errorf("encode the document: %w", err)
+	}
+	return append(jsonDoc, '\n'), yamlDoc, nil
+}
+
+// docOf makes the doc function of a raw row that answers one content type.
+func docOf(contentType, says string, params ...*huma.Param) func(*huma.Operation, huma.Registry) {
+	return func(op *huma.Operation, _ huma.Registry) {
+		op.Parameters = params
+		media := &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+		if contentType == binaryType {
+			media.Schema.Format = "binary"
+		}
+		op.Responses["200"] = &huma.Response{Description: says, Content: map[string]*huma.MediaType{contentType: media}}
+	}
+}
+
+func queryParam(name, says string, schema *huma.Schema) *huma.Param {
+	return &huma.Param{Name: name, In: "query", Description: says, Schema: schema}
+}
+
+func handlerOf(h http.Handler) http.HandlerFunc { return h.ServeHTTP }

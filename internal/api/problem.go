@@ -1,0 +1,261 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// Problem is the body of every answer with a status of 400 and above. Clients of either older generation find what they look
+// for: scripts test success and error, the browser client shows detail (and calls string methods on it: it is always a
+// string), validators read errors.
+type Problem struct {
+	Success   bool         `json:"success" doc:"Always false"`
+	Message   string       `json:"error" doc:"What went wrong, for a person"`
+	Detail    string       `json:"detail" doc:"The same text; always a string"`
+	Code      string       `json:"code" doc:"Kind of error, stable" example:"validation"`
+	Errors    []FieldError `json:"errors" doc:"One entry per refused field"`
+	RequestID string       `json:"request_id,omitempty" doc:"Id of the request in the server's log"`
+
+	status int
+	header http.Header
+	cause  error // for the log only
+}
+
+// FieldError is one refused field.
+type FieldError struct {
+	Loc  []string `json:"loc" doc:"Where: query, path, header or body, then the name"`
+	Msg  string   `json:"msg" doc:"Why, with the values accepted"`
+	Type string   `json:"type" doc:"range, type, enum, unknown, missing or value"`
+}
+
+// Error returns the text for a person.
+func (p *Problem) Error() string { return p.Message }
+
+// GetStatus returns the HTTP status.
+func (p *Problem) GetStatus() int { return p.status }
+
+// GetHeaders returns headers that belong to the answer (Allow, Retry-After).
+func (p *Problem) GetHeaders() http.Header { return p.header }
+
+// problem makes an error answer.
+func problem(status int, text string) *Problem {
+	return &Problem{Message: text, Detail: text, Code: codeOf(status), Errors: []FieldError{}, status: status}
+}
+
+func problemf(status int, format string, a ...any) *Problem {
+	return problem(status, fmt.Sprintf(format, a...))
+}
+
+func (p *Problem) with(key, value string) *Problem {
+	if p.header == nil {
+		p.header = http.Header{}
+	}
+	p.header.Set(key, value)
+	return p
+}
+
+// invalid is the 422 of refused fields.
+func invalid(fields ...FieldError) *Problem {
+	texts := make([]string, len(fields))
+	for i, f := range fields {
+		name := ""
+		if len(f.Loc) > 0 {
+			name = f.Loc[len(f.Loc)-1] + ": "
+		}
+		texts[i] = name + f.Msg
+	}
+	p := problem(http.StatusUnprocessableEntity, strings.Join(texts, "; "))
+	p.Errors = fields
+	return p
+}
+
+// invalidQuery is the 422 of one query parameter.
+func invalidQuery(name, kind, msg string) *Problem {
+	return invalid(FieldError{Loc: []string{"query", name}, Msg: msg, Type: kind})
+}
+
+func codeOf(status int) string {
+	switch status {
+	case http.StatusBadRequest:
+		return "bad_request"
+	case http.StatusUnauthorized:
+		return "unauthenticated"
+	case http.StatusForbidden:
+		return "denied"
+	case http.StatusNotFound:
+		return "not_found"
+	case http.StatusMethodNotAllowed:
+		return "method_not_allowed"
+	case http.StatusConflict:
+		return "conflict"
+	case http.StatusRequestEntityTooLarge:
+		return "too_large"
+	case http.StatusUnsupportedMediaType:
+		return "unsupported_media_type"
+	case http.StatusMisdirectedRequest:
+		return "misdirected"
+	case http.StatusUnprocessableEntity:
+		return "validation"
+	case http.StatusUpgradeRequired:
+		return "upgrade_required"
+	case http.StatusTooManyRequests:
+		return "rate_limited"
+	case http.StatusServiceUnavailable:
+		return "unavailable"
+	case http.StatusGatewayTimeout:
+		return "timeout"
+	case http.StatusInsufficientStorage:
+		return "storage_full"
+	}
+	if status >= 500 {
+		return "internal"
+	}
+	return "bad_request"
+}
+
+// problemOf turns an error of a handler into an answer; the one place where kinds become statuses. What it does not know is
+// internal: its text goes to the log, the client gets the request id.
+func problemOf(err error) *Problem {
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p
+	}
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return problemf(http.StatusRequestEntityTooLarge, "body: larger than %d bytes", tooLarge.Limit)
+	}
+	if bad, ok := errors.AsType[interface {
+		error
+		Invalid() bool
+	}](err); ok && bad.Invalid() {
+		return problem(http.StatusUnprocessableEntity, err.Error())
+	}
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		p := problem(http.StatusInsufficientStorage, "the disk of the data directory is full")
+		p.cause = err
+		return p
+	case errors.Is(err, context.DeadlineExceeded):
+		p := problem(http.StatusGatewayTimeout, "not done in time")
+		p.cause = err
+		return p
+	}
+	p := problem(http.StatusInternalServerError, "internal error")
+	p.cause = err
+	return p
+}
+
+// finish adds the request id, and logs what the client is not shown.
+func (s *Server) finish(p *Problem, r *http.Request) {
+	p.RequestID = infoOf(r.Context()).id
+	if p.Errors == nil {
+		p.Errors = []FieldError{}
+	}
+	if p.status == http.StatusInternalServerError {
+		p.Message = "internal error, see the server's log for request " + p.RequestID
+		p.Detail = p.Message
+	}
+	if p.cause != nil {
+		s.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "request_id", p.RequestID, "err", p.cause)
+		p.cause = nil
+	}
+}
+
+// fail writes an error answer.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, p *Problem) {
+	s.finish(p, r)
+	h := w.Header()
+	for k, v := range p.header {
+		h[k] = v
+	}
+	for _, k := range []string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified", "Content-Disposition"} {
+		h.Del(k) // of an answer that was begun
+	}
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	body, err := json.Marshal(p)
+	if err != nil {
+		body = []byte(`{"success":false}`) // a struct of strings always marshals
+	}
+	body = append(body, '\n')
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(p.status)
+	_, _ = w.Write(body) // the client is gone when this fails
+}
+
+// problemFromHuma turns the library's error into ours: names the field, and the range it must be in.
+func problemFromHuma(op *huma.Operation, status int, e *huma.ErrorModel) *Problem {
+	if status == http.StatusRequestEntityTooLarge {
+		return problemf(status, "body: larger than %d bytes", op.MaxBodyBytes-1)
+	}
+	if status >= 500 {
+		p := problem(status, "internal error")
+		for _, d := range e.Errors {
+			p.cause = errors.Join(p.cause, d)
+		}
+		if p.cause == nil {
+			p.cause = errors.New(e.Detail)
+		}
+		return p
+	}
+	if len(e.Errors) == 0 {
+		return problem(status, e.Detail)
+	}
+	fields := make([]FieldError, len(e.Errors))
+	for i, d := range e.Errors {
+		fields[i] = fieldError(op, d)
+	}
+	p := invalid(fields...)
+	p.status, p.Code = status, codeOf(status)
+	return p
+}
+
+func fieldError(op *huma.Operation, d *huma.ErrorDetail) FieldError {
+	loc := strings.Split(d.Location, ".")
+	if len(loc) == 2 {
+		for _, param := range op.Parameters {
+			if param.In == loc[0] && param.Name == loc[1] && param.Schema != nil {
+				if msg, kind := accepted(param.Schema); msg != "" && !strings.HasPrefix(d.Message, "required") {
+					return FieldError{Loc: loc, Msg: msg, Type: kind}
+				}
+			}
+		}
+	}
+	kind := "value"
+	if strings.Contains(d.Message, "required") {
+		kind = "missing"
+	}
+	return FieldError{Loc: loc, Msg: d.Message, Type: kind}
+}
+
+// accepted says in words what a parameter may be.
+func accepted(s *huma.Schema) (msg, kind string) {
+	number := func(v *float64) string { return strconv.FormatFloat(*v, 'f', -1, 64) }
+	switch {
+	case len(s.Enum) > 0:
+		names := make([]string, len(s.Enum))
+		for i, v := range s.Enum {
+			names[i] = fmt.Sprint(v)
+		}
+		return "must be one of " + strings.Join(names, ", "), "enum"
+	case s.Minimum != nil && s.Maximum != nil:
+		return "must be between " + number(s.Minimum) + " and " + number(s.Maximum), "range"
+	case s.Minimum != nil:
+		return "must be at least " + number(s.Minimum), "range"
+	case s.MinLength != nil && s.MaxLength != nil:
+		return fmt.Sprintf("must have %d to %d characters", *s.MinLength, *s.MaxLength), "range"
+	case s.MaxLength != nil:
+		return fmt.Sprintf("must have at most %d characters", *s.MaxLength), "range"
+	case s.Type == huma.TypeInteger:
+		return "must be a whole number", "type"
+	case s.Type == huma.TypeBoolean:
+		return "must be true or false", "type"
+	}
+	return "", ""
+}

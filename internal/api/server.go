@@ -1,0 +1,135 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"sync/atomic"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gorilla/mux"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"controlcenter/exporter"
+)
+
+// Store is what the server needs of the store.
+type Store interface {
+	// Backup writes a consistent copy of the whole state and returns its size.
+	Backup(ctx context.Context, w io.Writer) (int64, error)
+	// Restore replaces the whole state. An error with a method Invalid() bool that returns true means that the data is no
+	// backup (422); any other is the server's own failure (500).
+	Restore(ctx context.Context, r io.Reader) error
+	// Ping reports whether the store can be read.
+	Ping(ctx context.Context) error
+}
+
+// Settings may change while the server runs. A value is never changed after it was handed over.
+type Settings struct {
+	AllowedHosts    []string      // names and addresses served beside the loopback ones and those of the listeners
+	CORSOrigins     []string      // origins whose pages may read answers and act: scheme://host[:port]
+	ListenAddresses []string      // host:port of the listeners
+	StreamInterval  time.Duration // least time between two frames of the system stream; 0 = each round of the sampler
+	BasicAuth       bool          // the listeners ask for a user and password themselves; who passes is a viewer
+}
+
+// Options are what a server is built with.
+type Options struct {
+	Sampler  *exporter.Sampler               // required
+	Store    Store                           // nil = no store: backup and restore answer 503
+	Settings func() *Settings                // in force now; must be cheap and return the same pointer until they change; nil = defaults
+	Reload   func(ctx context.Context) error // reads the configuration again; its error is the client's (400). nil = 503
+	Registry *prometheus.Registry            // http_* and controlcenter_ws_* are registered here; all of it is shown at /metrics. Required
+	Log      *slog.Logger                    // required
+	Version  string                          // of the build, shown at / and /health
+	Revision string                          //
+	Started  time.Time                       // of the program; zero = now
+	// RestoreLimit is the most bytes a restore may have; 0 = 1 GiB.
+	RestoreLimit int64
+}
+
+// Server answers all HTTP. Its methods may be called from any goroutine.
+type Server struct {
+	o        Options
+	log      *slog.Logger
+	settings func() *Settings
+	policies atomic.Pointer[policy]
+
+	router  *mux.Router
+	api     huma.API
+	rows    map[string]*row
+	handler http.Handler // the chain
+	metrics *selfMetrics
+	hub     *hub
+	assets  *assets
+	docJSON []byte
+	docYAML []byte
+}
+
+// New builds the server: every route, the document, its metrics. Nothing runs before [Server.Run].
+func New(o Options) (*Server, error) {
+	return newServer(o, nil)
+}
+
+// newServer takes extra rows for tests of what no real row shows yet.
+func newServer(o Options, extra func(*Server) []*row) (*Server, error) {
+	if o.Sampler == nil || o.Registry == nil || o.Log == nil {
+		return nil, errors.New("api server needs a sampler, a registry and a logger")
+	}
+	if o.Settings == nil {
+		st := &Settings{}
+		o.Settings = func() *Settings { return st }
+	}
+	if o.Started.IsZero() {
+		o.Started = time.Now()
+	}
+	if o.RestoreLimit == 0 {
+		o.RestoreLimit = 1 << 30
+	}
+	s := &Server{o: o, log: o.Log, settings: o.Settings, router: mux.NewRouter()}
+	var err error
+	if s.assets, err = loadAssets(); err != nil {
+		return nil, err
+	}
+	if s.metrics, err = newSelfMetrics(o.Registry); err != nil {
+		return nil, err
+	}
+	s.hub = newHub(o.Log, s.metrics, o.Sampler.Snapshot, func() rounds { return samplerRounds{o.Sampler.Subscribe()} }, o.Settings)
+	s.api = newAPI(s)
+	rows := s.table()
+	if extra != nil {
+		rows = append(rows, extra(s)...)
+	}
+	if err := s.register(rows); err != nil {
+		return nil, err
+	}
+	if s.docJSON, s.docYAML, err = s.document(); err != nil {
+		return nil, err
+	}
+	s.handler = s.chain()
+	return s, nil
+}
+
+// Handler returns the whole chain.
+func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
+
+// Run owns the goroutines of the streams. It returns after ctx ended and every stream was closed, at most two seconds later,
+// with the cause. Without it, streams answer 503.
+func (s *Server) Run(ctx context.Context) error { return s.hub.run(ctx) }
+
+// CloseStreams sends every stream a close frame and refuses new ones. It belongs in http.Server.RegisterOnShutdown, because
+// Shutdown does not know of connections that were taken over.
+func (s *Server) CloseStreams() { s.hub.close() }
+
+// fresh returns a snapshot no older than two rounds, waking the dear parts after an idle time; a second at most.
+func (s *Server) fresh(ctx context.Context) *exporter.Snapshot {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	return s.o.Sampler.Fresh(ctx, 2*s.o.Sampler.Settings().Interval)
+}
+
+func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
