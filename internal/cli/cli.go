@@ -9,23 +9,32 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"controlcenter/internal/config"
 )
 
-// Options are what the command line gets from main. Every field but Stdin must be set.
+// Options are what the command line gets from main.
 type Options struct {
+	// Serve runs the server until ctx ends; it loads the configuration that o describes, now and at each reload.
+	Serve          func(ctx context.Context, o config.Options) error
 	Version        Version
-	Stdin          io.Reader
-	Stdout, Stderr io.Writer
-	Environ        []string // as os.Environ
+	Stdin          io.Reader // nil = empty
+	Stdout, Stderr io.Writer // required
+	Environ        []string  // as os.Environ
+	// Config says where the configuration is looked for; nil = config.DefaultOptions. Its Environ is not used.
+	Config *config.Options
 }
 
 // env is one command tree's shared state: what it was given and the values of the global flags.
 type env struct {
 	o       Options
 	vars    map[string]string
+	load    config.Options // without flags
 	format  format
 	url     string
 	timeout time.Duration
+
+	configFile, storagePath string
 }
 
 // New builds the command tree. Run it with Execute, which also knows the exit codes.
@@ -34,6 +43,11 @@ func New(o Options) *cobra.Command {
 		o.Stdin = strings.NewReader("")
 	}
 	e := &env{o: o, vars: map[string]string{}, format: formatTable}
+	e.load = config.DefaultOptions()
+	if o.Config != nil {
+		e.load = *o.Config
+	}
+	e.load.Environ = o.Environ
 	for _, kv := range o.Environ {
 		if k, v, ok := strings.Cut(kv, "="); ok && k != "" {
 			e.vars[k] = v
@@ -63,6 +77,7 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 refused, 5 daemon unreachabl
 	p.VarP(&e.format, "output", "o", "output form: table, json or yaml")
 	p.StringVar(&e.url, "url", "", "ask the daemon at this URL instead of the unix socket (also CC_URL)")
 	p.DurationVar(&e.timeout, "timeout", 10*time.Second, "how long to wait for the daemon's answer")
+	e.globalConfigFlags(root)
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 
 	root.AddGroup(&cobra.Group{ID: "daemon", Title: "Daemon:"}, &cobra.Group{ID: "machine", Title: "Machine:"},
@@ -79,8 +94,16 @@ func (e *env) addVerbs(root *cobra.Command) {
 		group string
 		cmd   *cobra.Command
 	}{
+		{"daemon", e.serveCmd()},
+		{"daemon", e.statusCmd()},
+		{"daemon", e.backupCmd()},
+		{"daemon", e.restoreCmd()},
 		{"machine", e.portsCmd()},
 		{"machine", e.psCmd()},
+		{"setup", e.checkCmd()},
+		{"setup", e.configCmd()},
+		{"setup", e.doctorCmd()},
+		{"setup", e.openapiCmd()},
 		{"setup", e.selftestCmd()},
 		{"setup", e.versionCmd()},
 		{"", e.manCmd()},

