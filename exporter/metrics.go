@@ -223,7 +223,7 @@ var (
 	descLast     = Desc{"controlcenter_collector_last_success_timestamp_seconds", "Unix time of the collector's last full success.", Gauge, []string{"collector"}}
 	descTimeouts = Desc{"controlcenter_collector_timeouts_total", "Reads abandoned at their deadline.", Counter, []string{"collector"}}
 	descReads    = Desc{"controlcenter_collector_reads_total", "Reads of the machine by the collector, whatever their outcome.", Counter, []string{"collector"}}
-	descCPU      = Desc{"controlcenter_collector_cpu_seconds_total", "CPU time spent in the collector's reads, user and system (thread clock; Linux and macOS).", Counter, []string{"collector"}}
+	descCPU      = Desc{"controlcenter_collector_cpu_seconds_total", "CPU time spent in the collector's reads, user and system (thread clock; Linux only).", Counter, []string{"collector"}}
 	descSeries   = Desc{"controlcenter_collector_series", "Series the collector wrote in this scrape.", Gauge, []string{"collector"}}
 	nodeSuccess  = Desc{"node_scrape_collector_success", "Whether a collector succeeded.", Gauge, []string{"collector"}}
 	nodeDuration = Desc{"node_scrape_collector_duration_seconds", "Duration of a collector scrape.", Gauge, []string{"collector"}}

@@ -36,7 +36,7 @@ type caller struct {
 }
 
 // authenticate says who the caller is: a peer of the unix socket (same user or root) or of a loopback address is admin, unless a
-// proxy forwards for somebody else; of other peers, those that the listener's own basic authentication let in are viewers, the
+// proxy forwards for somebody else; of other peers, those that the listener's own basic authentication or client certificate let in are viewers, the
 // rest is anonymous. Keys, sessions and the check that a loopback peer is our own user belong here and come later.
 func (s *Server) authenticate(r *http.Request) caller {
 	switch {
@@ -45,6 +45,9 @@ func (s *Server) authenticate(r *http.Request) caller {
 		return caller{admin, true}
 	case remoteIP(r).IsLoopback():
 		return caller{admin, true}
+	}
+	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 { // the listener asked for a certificate and verified it
+		return caller{viewer, false}
 	}
 	if s.settings().BasicAuth {
 		if _, _, ok := r.BasicAuth(); ok { // the listener checked it before it called us

@@ -90,7 +90,8 @@ func (d *daemonState) run(ctx context.Context) (err error) {
 	if err := d.checkCollectors(c); err != nil {
 		return err
 	}
-	if err := checkListeners(c); err != nil {
+	web, err := checkListeners(c)
+	if err != nil {
 		return err
 	}
 	// The sampler is the first to run and the last to end: it needs nobody, and its first samples are ready while the rest opens.
@@ -111,7 +112,7 @@ func (d *daemonState) run(ctx context.Context) (err error) {
 	}
 	g.run("store", d.store.Run)
 
-	d.web.Store(webSettings(c))
+	d.web.Store(webSettings(c, web))
 	registry := d.registry()
 	server, err := api.New(api.Options{
 		Sampler: d.sampler, Store: d.store, Settings: d.web.Load, Reload: d.reload, Registry: registry,
@@ -157,8 +158,9 @@ func samplerSettings(c *config.Config) exporter.Settings {
 	}
 }
 
-func webSettings(c *config.Config) *api.Settings {
+func webSettings(c *config.Config, web config.WebFile) *api.Settings {
 	return &api.Settings{
+		BasicAuth: web.Users,
 		AllowedHosts: c.Web.AllowedHosts, CORSOrigins: c.Web.CORSOrigins, ListenAddresses: c.Web.ListenAddresses,
 		StreamInterval: time.Duration(c.Stream.Interval),
 	}

@@ -83,7 +83,7 @@ func testDaemon(t *testing.T) (*daemonState, []*dto.MetricFamily) {
 	c.Storage.Path = t.TempDir()
 	d := &daemonState{log: log}
 	d.sampler = exporter.NewSampler(exporter.Options{Settings: samplerSettings(&c), Logger: log})
-	d.web.Store(webSettings(&c))
+	d.web.Store(webSettings(&c, config.WebFile{}))
 	d.reloads.note(nil)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var wg sync.WaitGroup

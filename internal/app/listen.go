@@ -44,14 +44,14 @@ func (l *listener) url() string {
 
 // checkListeners refuses addresses that others can reach, unless the web config file asks them for credentials and encrypts
 // what they send: who reaches this program may, as it grows, start commands in its owner's name.
-func checkListeners(c *config.Config) error {
+func checkListeners(c *config.Config) (config.WebFile, error) {
 	file, err := config.ReadWebFile(c.Web.ConfigFile)
 	if err != nil {
-		return err
+		return file, err
 	}
 	if c.Web.ConfigFile != "" {
 		if err := web.Validate(c.Web.ConfigFile); err != nil {
-			return fmt.Errorf("web.config_file %s: %w", c.Web.ConfigFile, err)
+			return file, fmt.Errorf("web.config_file %s: %w", c.Web.ConfigFile, err)
 		}
 	}
 	for _, addr := range c.Web.ListenAddresses {
@@ -59,13 +59,13 @@ func checkListeners(c *config.Config) error {
 			continue
 		}
 		if !file.Credentials {
-			return fmt.Errorf("web.listen_addresses: %s can be reached from outside and nothing asks for credentials: set web.config_file to a file with basic_auth_users, or listen on 127.0.0.1", addr)
+			return file, fmt.Errorf("web.listen_addresses: %s can be reached from outside and nothing asks for credentials: set web.config_file to a file with basic_auth_users, or listen on 127.0.0.1", addr)
 		}
 		if !file.TLS && !c.Web.Insecure {
-			return fmt.Errorf("web.listen_addresses: %s can be reached from outside and is not encrypted: add tls_server_config to %s, or set web.insecure: true behind a proxy that encrypts", addr, c.Web.ConfigFile)
+			return file, fmt.Errorf("web.listen_addresses: %s can be reached from outside and is not encrypted: add tls_server_config to %s, or set web.insecure: true behind a proxy that encrypts", addr, c.Web.ConfigFile)
 		}
 	}
-	return nil
+	return file, nil
 }
 
 func isLoopback(addr string) bool {

@@ -22,8 +22,9 @@ func (d *daemonState) reload(ctx context.Context) error {
 	if err == nil {
 		err = d.checkCollectors(&next.Config)
 	}
+	var web config.WebFile
 	if err == nil {
-		err = checkListeners(&next.Config)
+		web, err = checkListeners(&next.Config)
 	}
 	d.reloads.note(err)
 	if err != nil {
@@ -40,9 +41,9 @@ func (d *daemonState) reload(ctx context.Context) error {
 	if err := d.level.Set(c.Log.Level); err != nil {
 		return fmt.Errorf("log.level: %w", err)
 	}
-	web := webSettings(c)
-	web.ListenAddresses = old.Web.ListenAddresses // still the ones we listen on
-	d.web.Store(web)
+	st := webSettings(c, web)
+	st.ListenAddresses = old.Web.ListenAddresses // still the ones we listen on
+	d.web.Store(st)
 	d.sampler.Apply(samplerSettings(c))
 	d.store.SetBackup(time.Duration(c.Storage.Backup.Every), c.Storage.Backup.Keep)
 	c.Web.ListenAddresses, c.Web.Socket, c.Storage.Path = old.Web.ListenAddresses, old.Web.Socket, old.Storage.Path

@@ -11,7 +11,8 @@ import (
 // form, is read and checked by that library.
 type WebFile struct {
 	TLS         bool // tls_server_config is there
-	Credentials bool // basic_auth_users has a user, or clients must show a certificate that is verified
+	Users       bool // basic_auth_users has a user
+	Credentials bool // that, or clients must show a certificate that is verified
 }
 
 // ReadWebFile reads the file named by web.config_file; "" is an empty one.
@@ -32,6 +33,7 @@ func ReadWebFile(path string) (WebFile, error) {
 	}
 	return WebFile{
 		TLS:         len(f.TLS) > 0,
+		Users:       len(f.Users) > 0,
 		Credentials: len(f.Users) > 0 || f.TLS["client_auth_type"] == "RequireAndVerifyClientCert",
 	}, nil
 }
