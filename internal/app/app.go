@@ -160,7 +160,7 @@ func samplerSettings(c *config.Config) exporter.Settings {
 
 func webSettings(c *config.Config, web config.WebFile) *api.Settings {
 	return &api.Settings{
-		BasicAuth: web.Users,
+		BasicAuth:    web.Users,
 		AllowedHosts: c.Web.AllowedHosts, CORSOrigins: c.Web.CORSOrigins, ListenAddresses: c.Web.ListenAddresses,
 		StreamInterval: time.Duration(c.Stream.Interval),
 	}
