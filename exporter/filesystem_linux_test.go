@@ -209,3 +209,32 @@ func BenchmarkFilesystemRead(b *testing.B) {
 		}
 	}
 }
+
+func TestAScrapeGoesOnWhileAMountHangs(t *testing.T) {
+	mountpoint, server := mountFUSE(t)
+	if err := server.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	s := runSampler(t, Options{})
+	got := gather(t, s, Filter{})
+	for _, name := range []string{"controlcenter_cpu_usage_ratio", "controlcenter_memory_used_ratio", "controlcenter_filesystem_size_bytes"} {
+		if got[name] == nil {
+			t.Errorf("%s is missing", name)
+		}
+	}
+	for _, m := range got["controlcenter_collector_success"].GetMetric() {
+		name := m.GetLabel()[0].GetValue()
+		if want := name != "filesystem"; (m.GetGauge().GetValue() == 1) != want {
+			t.Errorf("collector %s: success %v, want %v: %v", name, m.GetGauge().GetValue(), want, s.Snapshot().Reading(name).Err)
+		}
+	}
+	for _, m := range got["controlcenter_filesystem_size_bytes"].GetMetric() {
+		if strings.Contains(seriesKey(m), mountpoint) {
+			t.Error("a hung mount has a size")
+		}
+	}
+	// Let go before the sampler's cleanup, which would wait for a second otherwise.
+	if err := server.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+}
