@@ -12,9 +12,11 @@ import (
 
 // Sizes and numbers of the kernel's include/uapi/linux/{netlink,sock_diag,inet_diag}.h.
 const (
+	tcpDiagGetSock   = 18 // TCPDIAG_GETSOCK, the older request, which knows no families
 	sockDiagByFamily = 20 // SOCK_DIAG_BY_FAMILY
 	nlHeaderLen      = 16 // struct nlmsghdr
 	diagRequestLen   = 56 // struct inet_diag_req_v2
+	tcpDiagLen       = 60 // struct inet_diag_req
 	diagMessageLen   = 72 // struct inet_diag_msg
 	diagBufferLen    = 64 << 10
 )
@@ -39,11 +41,12 @@ type sockDiag struct {
 	fd   int // 0 = not open
 	seq  uint32
 	buf  []byte
-	sent [nlHeaderLen + diagRequestLen]byte
+	sent [nlHeaderLen + tcpDiagLen]byte
 }
 
-// dump calls fn for each socket of the family (AF_INET, AF_INET6) and protocol (IPPROTO_TCP, IPPROTO_UDP) whose state is in
-// the mask. It blocks while the kernel walks its tables, at most a second per answer. An error of fn ends the dump and is
+// dump calls fn for each socket of the family (AF_INET, AF_INET6; for TCP also AF_UNSPEC, which is both) and protocol
+// (IPPROTO_TCP, IPPROTO_UDP) whose state is in the mask. States other than listen make the kernel walk its table of
+// connections, whose size goes with the machine's memory (milliseconds, however few there are): ask for both families at once. It blocks while the kernel walks its tables, at most a second per answer. An error of fn ends the dump and is
 // returned as it is. A dump during which sockets came and went may miss those; that is not an error.
 //
 // A kernel without sock_diag for the family answers unix.ENOENT; a sandbox may answer unix.EPROTONOSUPPORT or unix.EPERM.
@@ -52,8 +55,8 @@ func (c *sockDiag) dump(family, proto uint8, states uint32, fn func(diagSocket) 
 		return err
 	}
 	c.seq++
-	putDiagRequest(c.sent[:], c.seq, family, proto, states)
-	if err := unix.Sendto(c.fd, c.sent[:], 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	request := putDiagRequest(c.sent[:], c.seq, family, proto, states)
+	if err := unix.Sendto(c.fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		c.close() //nolint:errcheck // the send error says more
 		return fmt.Errorf("ask sock_diag: %w", err)
 	}
@@ -108,16 +111,23 @@ func (c *sockDiag) close() error {
 	return unix.Close(fd)
 }
 
-// putDiagRequest writes a dump request, netlink header and all, into b.
-func putDiagRequest(b []byte, seq uint32, family, proto uint8, states uint32) {
+// putDiagRequest writes a dump request, netlink header and all, into b and returns the part used.
+func putDiagRequest(b []byte, seq uint32, family, proto uint8, states uint32) []byte {
 	clear(b)
 	ne := binary.NativeEndian
-	ne.PutUint32(b[0:], nlHeaderLen+diagRequestLen)
-	ne.PutUint16(b[4:], sockDiagByFamily)
+	size, kind := nlHeaderLen+diagRequestLen, uint16(sockDiagByFamily)
+	if family == unix.AF_UNSPEC {
+		size, kind = nlHeaderLen+tcpDiagLen, tcpDiagGetSock
+		ne.PutUint32(b[nlHeaderLen+52:], states)
+	} else {
+		b[16], b[17] = family, proto
+		ne.PutUint32(b[20:], states)
+	}
+	ne.PutUint32(b[0:], uint32(size))
+	ne.PutUint16(b[4:], kind)
 	ne.PutUint16(b[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
 	ne.PutUint32(b[8:], seq)
-	b[16], b[17] = family, proto
-	ne.PutUint32(b[20:], states)
+	return b[:size]
 }
 
 // parseSockDiag reads one datagram of answers to request seq and calls fn for each socket. done says that the dump has ended,
@@ -141,7 +151,7 @@ func parseSockDiag(b []byte, seq uint32, proto uint8, fn func(diagSocket) error)
 				return true, errors.New("read sock_diag: short error message")
 			}
 			return true, diagError(body)
-		case kind == sockDiagByFamily:
+		case kind == sockDiagByFamily || kind == tcpDiagGetSock:
 			s, ok := parseDiagMessage(body)
 			if !ok {
 				return false, fmt.Errorf("read sock_diag: socket of %d bytes, want %d", len(body), diagMessageLen)

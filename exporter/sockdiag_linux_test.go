@@ -161,3 +161,39 @@ func FuzzParseSockDiag(f *testing.F) {
 		}
 	})
 }
+
+func TestSockDiagOfBothFamilies(t *testing.T) {
+	var c sockDiag
+	defer c.close()
+	want := map[netip.AddrPort]uint8{}
+	for _, network := range []string{"tcp4", "tcp6"} {
+		l, err := net.Listen(network, "localhost:0")
+		if err != nil {
+			if network == "tcp6" {
+				continue // a machine without IPv6
+			}
+			t.Fatal(err)
+		}
+		defer l.Close()
+		want[netip.MustParseAddrPort(l.Addr().String())] = unix.BPF_TCP_LISTEN
+		d, err := net.Dial(network, l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		want[netip.MustParseAddrPort(d.LocalAddr().String())] = unix.BPF_TCP_ESTABLISHED
+	}
+	for _, s := range dumpAll(t, &c, unix.AF_UNSPEC, unix.IPPROTO_TCP, allSockStates) {
+		if want[s.Src] == s.State {
+			delete(want, s.Src)
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("not in the dump: %v", want)
+	}
+	for _, s := range dumpAll(t, &c, unix.AF_UNSPEC, unix.IPPROTO_TCP, 1<<unix.BPF_TCP_LISTEN) {
+		if s.State != unix.BPF_TCP_LISTEN {
+			t.Errorf("asked for listeners, got state %d", s.State)
+		}
+	}
+}

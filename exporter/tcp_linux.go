@@ -54,17 +54,11 @@ func (r *tcpReader) read(ctx context.Context) (*TCP, error) {
 }
 
 func (r *tcpReader) dump(ctx context.Context) (c tcpCounts, err error) {
-	count := func(s diagSocket) error {
+	err = r.diag.dump(unix.AF_UNSPEC, unix.IPPROTO_TCP, allSockStates, func(s diagSocket) error {
 		c.add(s.State)
 		return ctx.Err()
-	}
-	if err := r.diag.dump(unix.AF_INET, unix.IPPROTO_TCP, allSockStates, count); err != nil {
-		return c, err
-	}
-	if err := r.diag.dump(unix.AF_INET6, unix.IPPROTO_TCP, allSockStates, count); err != nil && !errors.Is(err, unix.ENOENT) {
-		return c, err
-	}
-	return c, nil
+	})
+	return c, err
 }
 
 // parseProcTCP counts the rows of /proc/net/tcp: number, local and remote address, state in hex.
