@@ -29,6 +29,7 @@ var (
 	// RFC 1123 names, and _ inside because container networks use it.
 	hostPattern   = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?)*$`)
 	digitsAndDots = regexp.MustCompile(`^[0-9.]+$`)
+	zonePattern   = regexp.MustCompile(`^[A-Za-z0-9._-]*$`) // interface names; netip takes any text
 	namePattern   = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 	schemePattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]*$`)
 )
@@ -39,7 +40,7 @@ func hostport(s string) (string, bool) {
 		return "", false
 	}
 	if h != "" {
-		if _, err := netip.ParseAddr(h); err != nil && !hostName(h) {
+		if a, err := netip.ParseAddr(h); err != nil && !hostName(h) || !zonePattern.MatchString(a.Zone()) {
 			return "", false
 		}
 	}
@@ -66,7 +67,7 @@ func host(s string) (string, bool) {
 		}
 	}
 	if a, err := netip.ParseAddr(bare); err == nil {
-		return a.String(), true
+		return a.String(), a.Zone() == "" // no request names a zone
 	}
 	return strings.ToLower(s), hostName(s)
 }

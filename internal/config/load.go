@@ -55,7 +55,7 @@ type loader struct {
 }
 
 func (l *loader) problem(key string, from Source, text string) {
-	l.problems = append(l.problems, Problem{Key: key, Source: from, Text: text})
+	l.problems = append(l.problems, Problem{Key: clean(key), Source: from, Text: clean(text)})
 }
 
 // Load reads file, .env, environment and flags, checks every value and returns the result, or an [*Error] that lists all

@@ -77,15 +77,29 @@ func excerpt(line string, number, column int) string {
 		from := max(0, min(at-excerptWidth/2, len(text)-excerptWidth))
 		text, at = text[from:min(from+excerptWidth, len(text))], at-from
 	}
-	for i, r := range text {
-		if r == '\t' {
-			text[i] = ' '
-		} else if !unicode.IsPrint(r) {
-			text[i] = utf8.RuneError // a file must not be able to steer the terminal
-		}
-	}
 	head := fmt.Sprintf("%5d | ", number)
-	return head + string(text) + "\n" + strings.Repeat(" ", len(head)-2) + "| " + strings.Repeat(" ", at) + "^"
+	return head + printable(string(text)) + "\n" + strings.Repeat(" ", len(head)-2) + "| " + strings.Repeat(" ", at) + "^"
+}
+
+// printable replaces what could steer the terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t':
+			return ' '
+		case !unicode.IsPrint(r):
+			return utf8.RuneError
+		}
+		return r
+	}, s)
+}
+
+// clean makes text that holds parts of a file fit to be shown in one line.
+func clean(s string) string {
+	if r := []rune(s); len(r) > 600 {
+		s = string(r[:600]) + "…"
+	}
+	return printable(s)
 }
 
 // quote shows a value in an error, cut when it is long.

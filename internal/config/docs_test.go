@@ -1,0 +1,227 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+)
+
+var update = flag.Bool("update", false, "write docs/configuration.md and .env.example")
+
+func TestConfigurationDocIsCurrent(t *testing.T) {
+	current(t, filepath.Join("..", "..", "docs", "configuration.md"), Markdown())
+}
+
+func TestEnvExampleIsCurrent(t *testing.T) {
+	current(t, filepath.Join("..", "..", ".env.example"), EnvExample())
+}
+
+func current(t *testing.T, name string, want []byte) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(name, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	got, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(bytes.ReplaceAll(got, []byte("\r\n"), []byte("\n")), want) {
+		t.Errorf("%s is stale: go test ./internal/config -run Current -update", name)
+	}
+}
+
+func TestDocNamesEveryKeyAndOldName(t *testing.T) {
+	doc := string(Markdown())
+	for _, f := range keys() {
+		for _, name := range []string{f.Key, f.Env, f.Alias} {
+			if name != "" && !strings.Contains(doc, "`"+name+"`") {
+				t.Errorf("%s is missing", name)
+			}
+		}
+		if f.Flag != "" && !strings.Contains(doc, "`--"+f.Flag+"`") {
+			t.Errorf("--%s is missing", f.Flag)
+		}
+	}
+	for _, name := range strings.Fields("HOST PORT DEBUG CORS_ORIGINS DATABASE_URL WS_UPDATE_INTERVAL PORT_SCAN_START PORT_SCAN_END JWT_SECRET OLLAMA_URL AI_AGENTS_ROOT") {
+		if !strings.Contains(doc, "`"+name+"`") {
+			t.Errorf("old name %s is missing", name)
+		}
+	}
+}
+
+// Whoever uncomments everything in .env.example must get the defaults.
+func TestEnvExampleLoads(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, ".env"), regexp.MustCompile(`(?m)^#CC_`).ReplaceAllString(string(EnvExample()), "CC_"))
+	l := load(t, Options{Dir: dir})
+	want := defaults(filepath.Join(dir, "state"))
+	want.Web.Socket = "" // an empty variable switches it off
+	want.Web.AllowedHosts, want.Exporter.Disable = []string{}, []string{}
+	if !reflect.DeepEqual(l.Config, want) {
+		t.Errorf("got  %+v\nwant %+v", l.Config, want)
+	}
+}
+
+func TestExampleFileLoads(t *testing.T) {
+	name := filepath.Join("..", "..", "examples", FileName)
+	l := load(t, Options{Dir: t.TempDir(), File: absolute(t, name)})
+	want := defaults(l.Config.Storage.Path)
+	if !reflect.DeepEqual(l.Config, want) || l.Sources["storage.path"].Kind != "default" {
+		t.Errorf("got  %+v\nwant %+v", l.Config, want)
+	}
+	// The second listen address that its comment proposes must be one that loads.
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`# .*(\["127.0.0.1:8080", "127.0.0.1:54112"\])`).FindSubmatch(text)
+	if m == nil {
+		t.Fatal("the note about a second listen address is gone")
+	}
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, FileName), "web: {listen_addresses: "+string(m[1])+"}\n")
+	if got := load(t, Options{Dir: dir}).Config.Web.ListenAddresses; len(got) != 2 {
+		t.Errorf("got %q", got)
+	}
+}
+
+func absolute(t *testing.T, name string) string {
+	t.Helper()
+	name, err := filepath.Abs(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+type schema struct {
+	Type                 string            `json:"type"`
+	Properties           map[string]schema `json:"properties"`
+	AdditionalProperties *bool             `json:"additionalProperties"`
+	Items                *schema           `json:"items"`
+	Enum                 []string          `json:"enum"`
+	Description          string            `json:"description"`
+	Default              any               `json:"default"`
+	Minimum, Maximum     *float64
+	MinItems             int
+	Pattern              string
+	Required             []string
+}
+
+func readSchema(t *testing.T) schema {
+	t.Helper()
+	text, err := Schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s schema
+	if err := json.Unmarshal(text, &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestSchemaHasExactlyTheKeysWithTheirRules(t *testing.T) {
+	root := readSchema(t)
+	var leaves []string
+	var visit func(s schema, key string)
+	visit = func(s schema, key string) {
+		if key != "" && s.Description == "" {
+			t.Errorf("%s has no description", key)
+		}
+		if s.Type != "object" {
+			leaves = append(leaves, key)
+			return
+		}
+		if s.AdditionalProperties == nil || *s.AdditionalProperties || len(s.Required) > 0 {
+			t.Errorf("%q allows other keys or requires some", key)
+		}
+		for name, p := range s.Properties {
+			visit(p, join(key, name))
+		}
+	}
+	visit(root, "")
+	if len(leaves) != len(keys()) {
+		t.Errorf("%d keys in the schema, %d in the struct", len(leaves), len(keys()))
+	}
+	standard := reflect.ValueOf(defaults(""))
+	for _, f := range keys() {
+		s := root
+		for name := range strings.SplitSeq(f.Key, ".") {
+			s = s.Properties[name]
+		}
+		item := s
+		if s.Items != nil {
+			item = *s.Items
+		}
+		if got, want := strings.Join(item.Enum, " "), f.Tag.Get("enum"); got != want {
+			t.Errorf("%s: enum %q, want %q", f.Key, got, want)
+		}
+		if f.Tag.Get("default") == "" {
+			want, err := json.Marshal(plain(f.in(standard), f.Tag))
+			if got, _ := json.Marshal(s.Default); err != nil || string(got) != string(want) {
+				t.Errorf("%s: default %s, want %s", f.Key, got, want)
+			}
+		}
+		if f.Type.Kind() == reflect.Int && (s.Minimum == nil || s.Maximum == nil) {
+			t.Errorf("%s: no range", f.Key)
+		}
+	}
+	if p := root.Properties["exporter"].Properties["ports"].Properties["end"]; *p.Minimum != 1 || *p.Maximum != 65535 {
+		t.Errorf("exporter.ports.end: %v to %v", *p.Minimum, *p.Maximum)
+	}
+	if p := root.Properties["web"].Properties["listen_addresses"]; p.MinItems != 1 {
+		t.Errorf("web.listen_addresses: at least %d", p.MinItems)
+	}
+}
+
+func TestSchemaAcceptsTheExample(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "examples", FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v any
+	if err := yaml.Unmarshal(text, &v); err != nil {
+		t.Fatal(err)
+	}
+	var check func(s schema, v any, key string)
+	check = func(s schema, v any, key string) {
+		switch v := v.(type) {
+		case map[string]any:
+			for name, value := range v {
+				p, ok := s.Properties[name]
+				if !ok {
+					t.Errorf("%s is not in the schema", join(key, name))
+					continue
+				}
+				check(p, value, join(key, name))
+			}
+		case []any:
+			for _, item := range v {
+				check(*s.Items, item, key+"[]")
+			}
+		case string:
+			if s.Type != "string" || !regexp.MustCompile(s.Pattern).MatchString(v) {
+				t.Errorf("%s: %q is not of the schema", key, v)
+			}
+		case uint64:
+			if s.Type != "integer" || float64(v) < *s.Minimum || float64(v) > *s.Maximum {
+				t.Errorf("%s: %d is not of the schema", key, v)
+			}
+		default:
+			t.Errorf("%s: a %T", key, v)
+		}
+	}
+	check(readSchema(t), v, "")
+}
