@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -174,8 +175,8 @@ func clip(s string) string {
 	return string(bytes.ToValidUTF8([]byte(s[:most]), nil))
 }
 
-func metricsFrame(snap *exporter.Snapshot) MetricsFrame {
-	return MetricsFrame{cpuOf(snap).Usage, memoryOf(snap).Percent, mainDiskOf(snap).Percent, stamp(snap.At)}
+func metricsFrame(snap *exporter.Snapshot, now time.Time) MetricsFrame {
+	return MetricsFrame{cpuOf(snap).Usage, memoryOf(snap).Percent, mainDiskOf(snap).Percent, stamp(now)}
 }
 
 // prepare encodes a frame once for all clients: JSON and the WebSocket header.

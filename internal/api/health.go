@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// healthError is empty in a good answer; in a bad one it makes the body an error of the one shape as well.
-type healthError struct {
-	Success bool         `json:"success"`
+// HealthState is empty in a good answer; in a bad one it makes the body an error of the one shape as well.
+type HealthState struct {
+	Success bool         `json:"success" doc:"false with status 503"`
 	Error   string       `json:"error,omitempty"`
 	Detail  string       `json:"detail,omitempty"`
 	Code    string       `json:"code,omitempty"`
-	Errors  []FieldError `json:"errors,omitempty"`
+	Errors  []FieldError `json:"errors,omitzero"`
 }
 
-func healthy() healthError { return healthError{Success: true} }
+func healthy() HealthState { return HealthState{Success: true} }
 
-func unhealthy(text string) healthError {
-	return healthError{false, text, text, codeOf(http.StatusServiceUnavailable), nil}
+func unhealthy(text string) HealthState {
+	return HealthState{false, text, text, codeOf(http.StatusServiceUnavailable), []FieldError{}}
 }
 
 // HealthBody is the answer of GET /health.
 type HealthBody struct {
-	healthError
+	HealthState
 	Status    string `json:"status" doc:"healthy, or starting before the first samples" example:"healthy"`
 	Database  string `json:"database" doc:"connected or disconnected" example:"connected"`
 	Caching   string `json:"caching" example:"enabled"`
@@ -36,7 +36,7 @@ type HealthBody struct {
 
 // HealthDetailedBody is the answer of GET /health/detailed.
 type HealthDetailedBody struct {
-	healthError
+	HealthState
 	Status           string       `json:"status" doc:"healthy, warning from 90 %, critical from 95 % of CPU, memory or main disk; starting before the first samples"`
 	System           HealthSystem `json:"system"`
 	Database         string       `json:"database"`
@@ -64,7 +64,7 @@ type HealthSystem struct {
 
 // ReadyBody is the answer of GET /health/ready.
 type ReadyBody struct {
-	healthError
+	HealthState
 	Ready     bool        `json:"ready"`
 	Status    string      `json:"status" enum:"ready,not_ready"`
 	Checks    ReadyChecks `json:"checks"`
@@ -86,7 +86,7 @@ type LiveBody struct {
 
 // StartupBody is the answer of GET /health/startup.
 type StartupBody struct {
-	healthError
+	HealthState
 	Complete  bool   `json:"startup_complete"`
 	Timestamp string `json:"timestamp" format:"date-time"`
 	Version   string `json:"version"`
@@ -141,7 +141,7 @@ func (s *Server) uptime() num { return round2(time.Since(s.o.Started).Seconds())
 func (s *Server) health(ctx context.Context, _ *noInput) (*answerOf[HealthBody], error) {
 	out := ok(HealthBody{healthy(), "healthy", s.database(ctx), "enabled", stamp(time.Now()), s.o.Version, s.uptime()})
 	if !s.isReady() {
-		out.Status, out.Body.Status, out.Body.healthError = http.StatusServiceUnavailable, "starting", unhealthy(startingText)
+		out.Status, out.Body.Status, out.Body.HealthState = http.StatusServiceUnavailable, "starting", unhealthy(startingText)
 	}
 	return out, nil
 }
@@ -149,7 +149,7 @@ func (s *Server) health(ctx context.Context, _ *noInput) (*answerOf[HealthBody],
 func (s *Server) healthDetailed(ctx context.Context, _ *noInput) (*answerOf[HealthDetailedBody], error) {
 	st := s.statsOf(s.fresh(ctx))
 	b := HealthDetailedBody{
-		healthError: healthy(),
+		HealthState: healthy(),
 		Status:      overall(float64(st.CPU.UsagePercent), float64(st.Memory.Percent), float64(st.Disk.Percent)),
 		System: HealthSystem{
 			st.CPU.UsagePercent, st.CPU.Count, st.Memory.Percent, st.Memory.UsedGB, st.Memory.AvailableGB, st.Memory.TotalGB,
@@ -163,7 +163,7 @@ func (s *Server) healthDetailed(ctx context.Context, _ *noInput) (*answerOf[Heal
 	}
 	out := ok(b)
 	if !s.isReady() {
-		out.Status, out.Body.Status, out.Body.healthError = http.StatusServiceUnavailable, "starting", unhealthy(startingText)
+		out.Status, out.Body.Status, out.Body.HealthState = http.StatusServiceUnavailable, "starting", unhealthy(startingText)
 	}
 	return out, nil
 }
@@ -197,7 +197,7 @@ func (s *Server) healthReady(ctx context.Context, _ *noInput) (*answerOf[ReadyBo
 	}
 	if why != "" {
 		out.Status = http.StatusServiceUnavailable
-		out.Body.Ready, out.Body.Status, out.Body.healthError = false, "not_ready", unhealthy(why)
+		out.Body.Ready, out.Body.Status, out.Body.HealthState = false, "not_ready", unhealthy(why)
 	}
 	return out, nil
 }
@@ -210,7 +210,7 @@ func (s *Server) healthStartup(context.Context, *noInput) (*answerOf[StartupBody
 	out := ok(StartupBody{healthy(), true, stamp(time.Now()), s.o.Version})
 	if !s.isReady() {
 		out.Status = http.StatusServiceUnavailable
-		out.Body.Complete, out.Body.healthError = false, unhealthy(startingText)
+		out.Body.Complete, out.Body.HealthState = false, unhealthy(startingText)
 	}
 	return out, nil
 }

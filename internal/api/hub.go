@@ -162,6 +162,7 @@ func (h *hub) run(ctx context.Context) error {
 			}
 		case now := <-watch.C:
 			if st := &streams[metricsStream]; len(st.clients) > 0 {
+				st.frame = nil // its time is that of sending
 				h.broadcast(st, metricsStream, h.newest())
 			}
 			for i := range streams {
@@ -178,7 +179,7 @@ func (h *hub) frame(st *streamState, stream int, snap *exporter.Snapshot) *webso
 	}
 	var v any = systemFrame(snap)
 	if stream == metricsStream {
-		v = metricsFrame(snap)
+		v = metricsFrame(snap, time.Now())
 	}
 	m, err := prepare(v)
 	if err != nil { // cannot happen: the frames are plain structs

@@ -59,6 +59,9 @@ func (s *Server) finishDocument() {
 	delete(schemas.Map(), "ErrorDetail")
 	for _, schema := range schemas.Map() {
 		arraysNotNull(schema)
+		if schema.AdditionalProperties == false { // answers gain fields; the document must not forbid it
+			schema.AdditionalProperties = nil
+		}
 	}
 	for _, item := range doc.Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
@@ -70,12 +73,24 @@ func (s *Server) finishDocument() {
 					delete(op.Responses, status)
 				}
 			}
+			if media := jsonBody(op); media != nil {
+				if body := schemas.SchemaFromRef(media.Schema.Ref); body != nil {
+					body.AdditionalProperties = false // a misspelt field is refused
+				}
+			}
 			op.Responses["default"] = &huma.Response{
 				Description: "Error, in the one shape of all errors",
 				Content:     map[string]*huma.MediaType{jsonType: {Schema: problemSchema}},
 			}
 		}
 	}
+}
+
+func jsonBody(op *huma.Operation) *huma.MediaType {
+	if op.RequestBody == nil {
+		return nil
+	}
+	return op.RequestBody.Content[jsonType]
 }
 
 func arraysNotNull(s *huma.Schema) {

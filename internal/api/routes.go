@@ -109,8 +109,8 @@ func (s *Server) register(rows []*row) error {
 		if r.typed != nil {
 			r.typed(s.api, op)
 		} else {
+			op.Responses = map[string]*huma.Response{}
 			if r.doc != nil {
-				op.Responses = map[string]*huma.Response{}
 				r.doc(&op, s.api.OpenAPI().Components.Schemas)
 			}
 			if !r.hidden {
