@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,16 +20,41 @@ const firstFrameWithin = time.Second
 type stream struct {
 	path  string
 	every time.Duration            // 0 = as stream.interval says
-	check func(frame []byte) error // what each frame must hold
+	check func(frame []byte) error // what old clients need of a frame, beside its documented schema; nil = no more
+	frame *schema                  // documented
+}
+
+// knownStreams are the streams of the first contract; a server that lacks one fails. Others come from its document.
+var knownStreams = [...]stream{
+	{path: "/ws", check: checkSystemFrame},
+	{path: "/api/system/ws", check: checkSystemFrame},
+	{path: "/api/system/metrics", every: time.Second, check: checkMetricsFrame},
+}
+
+func (s *selftest) streams() []stream {
+	out := slices.Clone(knownStreams[:])
+	for _, path := range sortedKeys(s.doc.Paths) {
+		var op operation
+		if raw, ok := s.doc.Paths[path]["get"]; !ok || json.Unmarshal(raw, &op) != nil {
+			continue
+		}
+		upgrade, ok := op.Responses["101"]
+		if !ok || strings.Contains(path, "{") {
+			continue
+		}
+		i := slices.IndexFunc(out, func(st stream) bool { return st.path == path })
+		if i < 0 {
+			i = len(out)
+			out = append(out, stream{path: path})
+		}
+		out[i].frame = upgrade.Content["application/json"].Schema
+	}
+	return out
 }
 
 func (s *selftest) streamProbes() []probe {
 	var out []probe
-	for _, st := range []stream{
-		{path: "/ws", check: checkSystemFrame},
-		{path: "/api/system/ws", check: checkSystemFrame},
-		{path: "/api/system/metrics", check: checkMetricsFrame},
-	} {
+	for _, st := range s.streams() {
 		out = append(out, probe{name: "WS " + st.path, slow: true, run: func(ctx context.Context) (string, error) { return s.tryStream(ctx, st) }})
 	}
 	return append(out,
@@ -84,7 +110,7 @@ func (s *selftest) tryStream(ctx context.Context, st stream) (string, error) {
 		case kind != websocket.TextMessage:
 			return "", fmt.Errorf("frame %d is not text", i+1)
 		}
-		if err := st.check(frame); err != nil {
+		if err := s.checkFrame(st, frame); err != nil {
 			return "", fmt.Errorf("frame %d: %w", i+1, err)
 		}
 		// Old clients talk; whatever they say must not end the stream.
@@ -102,6 +128,17 @@ func (s *selftest) tryStream(ctx context.Context, st stream) (string, error) {
 		return "", fmt.Errorf("a frame every %s, want %s (see --interval)", gap.Round(time.Millisecond), every)
 	}
 	return fmt.Sprintf("first frame after %s, then every %s", first.Round(time.Millisecond), gap.Round(time.Millisecond)), nil
+}
+
+func (s *selftest) checkFrame(st stream, frame []byte) error {
+	var v any
+	if err := json.Unmarshal(frame, &v); err != nil {
+		return err
+	}
+	if err := s.doc.validate(st.frame, v, "frame"); err != nil || st.check == nil {
+		return err
+	}
+	return st.check(frame)
 }
 
 // refusedUpgrade wants the handshake answered with one of the statuses, in the one error shape.
