@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -60,6 +61,7 @@ func (p *place) start(t *testing.T) (url string, stop func()) {
 	}
 	log := slog.New(slog.DiscardHandler)
 	set := exporter.DefaultSettings()
+	set.Interval = time.Second // the shortest: tests of streams wait for it
 	sampler := exporter.NewSampler(exporter.Options{Settings: set, ProcRoot: "/proc", SysRoot: "/sys", Logger: log})
 	srv, err := api.New(api.Options{
 		Sampler: sampler, Store: testStore{st}, Reload: func(context.Context) error { return nil }, Registry: prometheus.NewRegistry(), Log: log, Version: "9.9.9",

@@ -19,7 +19,7 @@ type selftestReport struct {
 
 func runSelftest(t *testing.T, p *place, args ...string) (result, selftestReport) {
 	t.Helper()
-	r := p.run(t, append([]string{"selftest", "-o", "json"}, args...)...)
+	r := p.run(t, append([]string{"selftest", "-o", "json", "--interval", "1s"}, args...)...)
 	var rep selftestReport
 	if err := json.Unmarshal([]byte(r.out), &rep); err != nil {
 		t.Fatalf("%v: %+v", err, r)
@@ -43,6 +43,7 @@ func TestSelftestPassesAgainstTheRealServer(t *testing.T) {
 		host string // of the probe that needs a host
 	}{{"tcp", []string{"--url", url}, "pass"}, {"unix socket", nil, "skip"}} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			r, rep := runSelftest(t, p, c.args...)
 			for _, row := range rep.Results {
 				if row.Result == "FAIL" {
