@@ -19,7 +19,7 @@ type selftestReport struct {
 
 func runSelftest(t *testing.T, p *place, args ...string) (result, selftestReport) {
 	t.Helper()
-	r := p.run(t, append([]string{"selftest", "-o", "json", "--interval", "1s"}, args...)...)
+	r := p.run(t, append([]string{"selftest", "-o", "json", "--interval", "1s", "--slack", "1m"}, args...)...)
 	var rep selftestReport
 	if err := json.Unmarshal([]byte(r.out), &rep); err != nil {
 		t.Fatalf("%v: %+v", err, r)
