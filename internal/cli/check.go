@@ -83,7 +83,7 @@ func (e *env) checkDaemon(ctx context.Context, c *config.Config) (pid int, row c
 	if err != nil {
 		return 0, verdict(name, checkInfo, "not running (%s)", cl.where)
 	}
-	return h.ProcessID, verdict(name, checkInfo, "running at %s, version %s", cl.where, h.Version)
+	return h.ProcessID, verdict(name, checkInfo, "running at %s, version %s", cl.where, Version{Version: h.Version})
 }
 
 func (e *env) writeChecks(rep checkReport) error {

@@ -144,7 +144,7 @@ func Execute(ctx context.Context, o Options, args []string) int {
 	if ee.code == ExitUsage {
 		msg += fmt.Sprintf(" (see \"%s --help\")", cmd.CommandPath())
 	}
-	fmt.Fprintf(o.Stderr, "controlcenter: %s%s\n", verb, strings.TrimRight(msg, "\n"))
+	fmt.Fprintf(o.Stderr, "controlcenter: %s%s\n", verb, cleanLines(strings.TrimRight(msg, "\n")))
 	return ee.code
 }
 

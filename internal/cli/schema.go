@@ -31,9 +31,11 @@ type parameter struct {
 }
 
 type response struct {
-	Content map[string]struct {
-		Schema *schema `json:"schema"`
-	} `json:"content"`
+	Content map[string]media `json:"content"`
+}
+
+type media struct {
+	Schema *schema `json:"schema"`
 }
 
 // schema is the part of JSON Schema that our document uses.

@@ -29,7 +29,7 @@ type probeResult struct {
 }
 
 func (e *env) selftestCmd() *cobra.Command {
-	interval := 2 * time.Second
+	interval, slack := 2*time.Second, 500*time.Millisecond
 	cmd := &cobra.Command{
 		Use:   "selftest",
 		Short: "Try every documented endpoint and stream of a running server",
@@ -48,7 +48,10 @@ nothing on the server.`,
 			if interval < time.Second || interval > time.Minute {
 				return usagef("--interval: must be between 1s and 1m")
 			}
-			s := &selftest{c: c.client, interval: interval}
+			if slack <= 0 {
+				return usagef("--slack: must be above 0")
+			}
+			s := &selftest{c: c.client, interval: interval, slack: slack}
 			probes, err := s.probes(c.ctx)
 			if err != nil {
 				return err
@@ -57,6 +60,7 @@ nothing on the server.`,
 		}, needDaemon),
 	}
 	cmd.Flags().DurationVar(&interval, "interval", interval, "the server's stream.interval")
+	cmd.Flags().DurationVar(&slack, "slack", slack, "how far from its time a frame of a stream may come")
 	return cmd
 }
 
@@ -64,6 +68,7 @@ nothing on the server.`,
 type selftest struct {
 	c        *client
 	interval time.Duration // of the streams
+	slack    time.Duration // how far from its time a frame may come
 	doc      document
 }
 

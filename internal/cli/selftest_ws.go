@@ -6,29 +6,52 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/gorilla/websocket"
 )
 
-// firstFrameWithin is what "at once" means for the first frame, with room for a busy machine.
-const firstFrameWithin = time.Second
-
 // stream is one WebSocket route.
 type stream struct {
 	path  string
 	every time.Duration            // 0 = as stream.interval says
-	check func(frame []byte) error // what each frame must hold
+	check func(frame []byte) error // what old clients need of a frame, beside its documented schema; nil = no more
+	frame *schema                  // documented
+}
+
+// knownStreams are the streams of the first contract; a server that lacks one fails. Others come from its document.
+var knownStreams = [...]stream{
+	{path: "/ws", check: checkSystemFrame},
+	{path: "/api/system/ws", check: checkSystemFrame},
+	{path: "/api/system/metrics", every: time.Second, check: checkMetricsFrame},
+}
+
+func (s *selftest) streams() []stream {
+	out := slices.Clone(knownStreams[:])
+	for _, path := range sortedKeys(s.doc.Paths) {
+		var op operation
+		if raw, ok := s.doc.Paths[path]["get"]; !ok || json.Unmarshal(raw, &op) != nil {
+			continue
+		}
+		upgrade, ok := op.Responses["101"]
+		if !ok || strings.Contains(path, "{") {
+			continue
+		}
+		i := slices.IndexFunc(out, func(st stream) bool { return st.path == path })
+		if i < 0 {
+			i = len(out)
+			out = append(out, stream{path: path})
+		}
+		out[i].frame = upgrade.Content["application/json"].Schema
+	}
+	return out
 }
 
 func (s *selftest) streamProbes() []probe {
 	var out []probe
-	for _, st := range []stream{
-		{path: "/ws", check: checkSystemFrame},
-		{path: "/api/system/ws", check: checkSystemFrame},
-		{path: "/api/system/metrics", check: checkMetricsFrame},
-	} {
+	for _, st := range s.streams() {
 		out = append(out, probe{name: "WS " + st.path, slow: true, run: func(ctx context.Context) (string, error) { return s.tryStream(ctx, st) }})
 	}
 	return append(out,
@@ -73,7 +96,7 @@ func (s *selftest) tryStream(ctx context.Context, st stream) (string, error) {
 	defer stop()
 	var at [4]time.Time
 	for i := range at {
-		if err := conn.SetReadDeadline(time.Now().Add(2*every + firstFrameWithin)); err != nil {
+		if err := conn.SetReadDeadline(time.Now().Add(2*every + s.slack)); err != nil {
 			return "", err
 		}
 		kind, frame, err := conn.ReadMessage()
@@ -84,7 +107,7 @@ func (s *selftest) tryStream(ctx context.Context, st stream) (string, error) {
 		case kind != websocket.TextMessage:
 			return "", fmt.Errorf("frame %d is not text", i+1)
 		}
-		if err := st.check(frame); err != nil {
+		if err := s.checkFrame(st, frame); err != nil {
 			return "", fmt.Errorf("frame %d: %w", i+1, err)
 		}
 		// Old clients talk; whatever they say must not end the stream.
@@ -95,13 +118,24 @@ func (s *selftest) tryStream(ctx context.Context, st stream) (string, error) {
 	_ = conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(time.Second))
 	first := at[0].Sub(begin)
 	gap := at[3].Sub(at[1]) / 2 // the first gap is short: the first frame comes at once, the second on the beat
-	if first > firstFrameWithin {
-		return "", fmt.Errorf("first frame after %s, want it at once", first.Round(time.Millisecond))
+	if first > s.slack {
+		return "", fmt.Errorf("first frame after %s, want it at once (see --slack)", first.Round(time.Millisecond))
 	}
-	if gap < every*3/4 || gap > every*5/4 {
-		return "", fmt.Errorf("a frame every %s, want %s (see --interval)", gap.Round(time.Millisecond), every)
+	if (gap - every).Abs() > s.slack {
+		return "", fmt.Errorf("a frame every %s, want %s (see --interval and --slack)", gap.Round(time.Millisecond), every)
 	}
 	return fmt.Sprintf("first frame after %s, then every %s", first.Round(time.Millisecond), gap.Round(time.Millisecond)), nil
+}
+
+func (s *selftest) checkFrame(st stream, frame []byte) error {
+	var v any
+	if err := json.Unmarshal(frame, &v); err != nil {
+		return err
+	}
+	if err := s.doc.validate(st.frame, v, "frame"); err != nil || st.check == nil {
+		return err
+	}
+	return st.check(frame)
 }
 
 // refusedUpgrade wants the handshake answered with one of the statuses, in the one error shape.

@@ -20,11 +20,11 @@ import (
 
 // health is what status and check read of /health/detailed.
 type health struct {
-	Status    string  `json:"status"`
-	Version   string  `json:"version"`
-	Uptime    float64 `json:"uptime_seconds"`
-	ProcessID int     `json:"process_id"`
-	Database  string  `json:"database"`
+	Status    string   `json:"status"`
+	Version   string   `json:"version"`
+	Uptime    *float64 `json:"uptime_seconds"`
+	ProcessID int      `json:"process_id"`
+	Database  string   `json:"database"`
 	System    struct {
 		CPU    *float64 `json:"cpu_percent"`
 		Memory *float64 `json:"memory_percent"`
@@ -48,7 +48,7 @@ func (cl *client) health(ctx context.Context) (*health, error) {
 		return nil, fmt.Errorf("read answer of %s%s: %w", cl.where, path, err)
 	}
 	h := &health{}
-	if json.Unmarshal(b, h) == nil && h.Version != "" && (resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusServiceUnavailable) {
+	if json.Unmarshal(b, h) == nil && h.Status != "" && h.Uptime != nil && (resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusServiceUnavailable) {
 		h.raw = b
 		return h, nil
 	}
@@ -189,11 +189,11 @@ func (e *env) writeStatus(rep statusReport, h *health) error {
 	row := func(name, format string, args ...any) { t.add(name, fmt.Sprintf(format, args...)) }
 	row("daemon", "running")
 	row("health", "%s", h.Status)
-	row("version", "%s", h.Version)
+	row("version", "%s", Version{Version: h.Version})
 	if h.ProcessID != 0 {
 		row("pid", "%d", h.ProcessID)
 	}
-	row("uptime", "%s", time.Duration(h.Uptime*float64(time.Second)).Round(time.Second))
+	row("uptime", "%s", time.Duration(*h.Uptime*float64(time.Second)).Round(time.Second))
 	row("asked at", "%s", rep.Asked)
 	for _, a := range rep.Listening {
 		row("listening", "%s", a)
