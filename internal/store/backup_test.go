@@ -303,3 +303,28 @@ func TestRestoreKeepsTheRunAndTheCounters(t *testing.T) {
 		t.Error("a second restore failed")
 	}
 }
+
+func TestRestoreWhoseMigrationFailsGoesBackToTheFormerState(t *testing.T) {
+	old := openTest(t, Options{Dir: t.TempDir()})
+	put(t, old, "poison", item{})
+	poisoned := backupOf(t, old)
+	steps := append(migrations(), func(tx *Tx) error {
+		if _, err := items.Get(tx, "poison"); err == nil {
+			return errors.New("cannot migrate this")
+		}
+		return nil
+	})
+	s, err := open(t.Context(), Options{Dir: t.TempDir(), Log: quiet()}, steps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	put(t, s, "mine", item{N: 7})
+	if err := s.Restore(t.Context(), bytes.NewReader(poisoned)); err == nil || !strings.Contains(err.Error(), "cannot migrate this") {
+		t.Errorf("Restore = %v", err)
+	}
+	put(t, s, "more", item{})
+	if v, err := get(t, s, "mine"); err != nil || v.N != 7 || count(t, s) != 2 {
+		t.Errorf("former state: %v, %v, %d records", v, err, count(t, s))
+	}
+}

@@ -158,6 +158,39 @@ func TestDamagedFileNeverPreventsAStart(t *testing.T) {
 	}
 }
 
+func TestLargeFileIsRebuiltFromItsRecords(t *testing.T) {
+	dir := t.TempDir()
+	s := openTest(t, Options{Dir: dir})
+	for i := range 40 { // more than one transaction of the rebuild holds
+		put(t, s, fmt.Sprintf("%03d", i), item{strings.Repeat("y", 500_000), i})
+	}
+	_ = s.Close()
+	b, err := os.ReadFile(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := binary.NativeEndian.Uint64(b[newestMeta(b)+16+32:]) * uint64(os.Getpagesize())
+	clear(b[at : at+16])
+	if err := os.WriteFile(s.path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = openTest(t, Options{Dir: dir})
+	if n := count(t, s); n != 40 || !strings.Contains(s.Info().RestoredFrom, "own records") {
+		t.Errorf("%d records, %+v", n, s.Info())
+	}
+	err = s.Update(t.Context(), func(tx *Tx) error {
+		for want := uint64(1); want < 3; want++ {
+			if id, err := items.NextID(tx); err != nil || id != want {
+				t.Errorf("NextID = %d, %v; want %d", id, err, want)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDamagedFileWithoutBackupStartsEmpty(t *testing.T) {
 	dir, path := makeState(t)
 	if err := os.RemoveAll(filepath.Join(dir, "backups")); err != nil {
