@@ -7,13 +7,27 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
+
+	"go.etcd.io/bbolt"
 )
 
 // childMain is the other process: the test binary, run again with a role and a directory in its environment.
 func childMain(role string) int {
 	dir := os.Getenv("STORE_TEST_DIR")
+	if role == "tool" {
+		db, err := bbolt.Open(filepath.Join(dir, fileName), 0o600, nil)
+		if err != nil {
+			fmt.Println("open:", err)
+			return 1
+		}
+		fmt.Println("held")
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		_ = db.Close()
+		return 0
+	}
 	s, err := Open(context.Background(), Options{Dir: dir, Log: quiet()})
 	if err != nil {
 		fmt.Println("open:", err)

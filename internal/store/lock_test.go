@@ -63,6 +63,26 @@ func TestOpenWaitsForAHolderThatLeaves(t *testing.T) {
 	}
 }
 
+func TestFileHeldByAnotherToolIsNamedToo(t *testing.T) {
+	dir := t.TempDir()
+	s := openTest(t, Options{Dir: dir})
+	_ = s.Close()
+	c := startChild(t, "tool", dir) // locks state.db only, as the bbolt command does
+	if !c.out.Scan() || c.out.Text() != "held" {
+		t.Fatalf("child says %q", c.out.Text())
+	}
+	_, err := Open(t.Context(), Options{Dir: dir, Log: quiet()})
+	var locked *LockedError
+	if !errors.As(err, &locked) {
+		t.Fatalf("Open = %v, want a LockedError", err)
+	}
+	if runtime.GOOS == "linux" && locked.PID != c.cmd.Process.Pid {
+		t.Errorf("holder pid %d, want %d", locked.PID, c.cmd.Process.Pid)
+	}
+	_ = c.stdin.Close()
+	_ = c.cmd.Wait()
+}
+
 func TestUnusableDirectoryIsNamedWithTheReason(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

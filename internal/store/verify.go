@@ -67,6 +67,8 @@ type fileReport struct {
 
 type fileMeta struct {
 	pageSize, root, freelist, pages, txid uint64
+
+	bad string // why it cannot be right; "" = nothing seen
 }
 
 // verifyFile checks the state a file would be opened with. Until the deadline (zero: none) it looks at every page. A
@@ -100,7 +102,8 @@ func verifyMeta(path string, age int, deadline time.Time, v visitor) (fileReport
 	return c.run(st.Size())
 }
 
-// readMetas returns the valid metas, newest first.
+// readMetas returns the metas that bbolt would take, newest first. One that bbolt would take although its content cannot be
+// right is among them, with bad set.
 func readMetas(f io.ReaderAt, size int64) ([]fileMeta, error) {
 	var metas []fileMeta
 	first, err := readMeta(f, 0)
@@ -109,6 +112,8 @@ func readMetas(f io.ReaderAt, size int64) ([]fileMeta, error) {
 	}
 	if err == nil {
 		metas = append(metas, first)
+	}
+	if err == nil && first.bad == "" {
 		if second, err := readMeta(f, int64(first.pageSize)); err == nil {
 			metas = append(metas, second)
 		}
@@ -116,25 +121,29 @@ func readMetas(f io.ReaderAt, size int64) ([]fileMeta, error) {
 		// The page size is not known then: the second meta is looked for where bbolt looks for it.
 		for at := int64(1024); at <= 1024<<14 && at < size; at <<= 1 {
 			if second, err := readMeta(f, at); err == nil {
-				if int64(second.pageSize) != at {
-					return nil, damaged("meta page of %d bytes found at %d", second.pageSize, at)
+				if second.bad == "" && int64(second.pageSize) != at {
+					second.bad = fmt.Sprintf("meta page of %d-byte pages at %d", second.pageSize, at)
 				}
 				metas = append(metas, second)
 				break
 			}
 		}
 	}
-	switch {
-	case len(metas) == 2 && metas[0].pageSize != metas[1].pageSize:
-		return nil, damaged("meta pages disagree about the page size")
-	case len(metas) == 0:
+	if len(metas) == 0 {
 		return nil, damaged("no valid meta page")
-	case len(metas) == 2 && metas[1].txid > metas[0].txid:
-		metas[0], metas[1] = metas[1], metas[0]
+	}
+	if len(metas) == 2 {
+		if metas[0].bad == "" && metas[1].bad == "" && metas[0].pageSize != metas[1].pageSize {
+			return nil, damaged("meta pages disagree about the page size")
+		}
+		if metas[1].txid > metas[0].txid {
+			metas[0], metas[1] = metas[1], metas[0]
+		}
 	}
 	return metas, nil
 }
 
+// readMeta reads the meta at an offset. An error says that bbolt would not take it.
 func readMeta(f io.ReaderAt, at int64) (m fileMeta, err error) {
 	var page [headerSize + metaSize]byte
 	if _, err := f.ReadAt(page[:], at); err != nil {
@@ -152,7 +161,7 @@ func readMeta(f io.ReaderAt, at int64) (m fileMeta, err error) {
 	}
 	m = fileMeta{pageSize: uint64(u32(b[8:])), root: u64(b[16:]), freelist: u64(b[32:]), pages: u64(b[40:]), txid: u64(b[48:])}
 	if m.pageSize < 1024 || m.pageSize > 1024<<14 || m.pageSize&(m.pageSize-1) != 0 {
-		return m, damaged("meta page: page size %d", m.pageSize)
+		m.bad = fmt.Sprintf("meta page: page size %d", m.pageSize)
 	}
 	return m, nil
 }
@@ -173,6 +182,9 @@ var errTimeUp = errors.New("time is up")
 func (c *checker) run(size int64) (fileReport, error) {
 	m := &c.meta
 	c.report.Pages = m.pages
+	if m.bad != "" {
+		return c.report, damaged("%s", m.bad)
+	}
 	if m.pages < 4 || m.pages > uint64(size)/m.pageSize {
 		return c.report, damaged("%d pages of %d bytes do not fit in %d bytes: truncated", m.pages, m.pageSize, size)
 	}
