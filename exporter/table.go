@@ -2,5 +2,7 @@ package exporter
 
 // table builds every part. A new collector is one file and one line here.
 func table(o *Options) []Source {
-	return []Source{}
+	return []Source{
+		newProcesses(o),
+	}
 }
