@@ -14,5 +14,6 @@ func table(o *Options) []Source {
 		newSensors(o),
 		newHost(o),
 		newTextfile(o),
+		newProcesses(o),
 	}
 }
