@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -168,33 +169,25 @@ func named(rows []NamedValue, name string) float64 {
 	return unknown()
 }
 
-// dropRepeats keeps the first row of each metric name, so that no family gets a series twice.
+// dropRepeats keeps the first row of each metric name, so that no family gets a series twice. Most names are metric names
+// already; only the few odd ones ("Active(anon)") have to be spelled out to be compared.
 func dropRepeats(rows []NamedValue) []NamedValue {
+	var odds []string // metric names of the odd rows kept
 	kept := rows[:0]
 	for _, row := range rows {
-		twice := false
-		for i := range kept {
-			if sameMetricName(kept[i].Name, row.Name) {
-				twice = true
-				break
-			}
+		name, isOdd := row.Name, odd(row.Name)
+		if isOdd {
+			name = metricName(row.Name)
 		}
-		if !twice {
-			kept = append(kept, row)
+		if slices.Contains(odds, name) || slices.ContainsFunc(kept, func(k NamedValue) bool { return k.Name == name }) {
+			continue
 		}
+		if isOdd {
+			odds = append(odds, name)
+		}
+		kept = append(kept, row)
 	}
 	return kept
-}
-
-// sameMetricName compares two rows by the metric name they would get, without building it in the usual case.
-func sameMetricName(a, b string) bool {
-	if a == b {
-		return true
-	}
-	if len(a) == 0 || len(b) == 0 || a[0] != b[0] || len(a)-len(b) > 8 || len(b)-len(a) > 8 || !odd(a) && !odd(b) {
-		return false
-	}
-	return metricName(a) == metricName(b)
 }
 
 // odd says that a name has a character that metricName would change.
