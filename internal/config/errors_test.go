@@ -136,8 +136,8 @@ func TestBadFileIsShownWithPlaceAndRemedy(t *testing.T) {
 		{"tag", "web: !!map {}\n", `controlcenter.yaml:1:6: tags are not accepted
     1 | web: !!map {}
       |      ^`},
-		{"second document", "log: {}\n---\nweb: {}\n", `controlcenter.yaml:3:1: a second document; accepted: one
-    3 | web: {}
+		{"second document", "log: {}\n---\nweb: {}\n", `controlcenter.yaml:2:1: a second document; accepted: one
+    2 | ---
       | ^`},
 		{"no map at the top", "- web\n", `controlcenter.yaml:1:1: expected a map, got a list; accepted: a map of keys: web, log, stream, exporter, storage
     1 | - web
@@ -223,7 +223,10 @@ func TestInputBeyondBoundsIsRefused(t *testing.T) {
 		"size":  {strings.Repeat("#", maxFile+1), "larger than 1 MiB"},
 		"flow":  {"web: " + strings.Repeat("[", 100_000), "nested deeper than 64 levels"},
 		"block": {strings.Repeat("- ", 100_000), "nested deeper than 64 levels"},
-		"keys":  {strings.Repeat("a: 1\n", maxKeys+1), "more than 20000 keys"},
+		"keys":  {strings.Repeat("a: 1\n", maxMarks+1), "more than 20000 keys and list entries"},
+		"list":  {strings.Repeat("- #\n", maxMarks+1), "more than 20000 keys and list entries"},
+		"docs":  {strings.Repeat("---\n1\n", 100_000), "a second document"},
+		"ends":  {strings.Repeat("1\n...\n", 100_000), "a second document"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := failure(t, Options{}, c.yaml, ""); !strings.Contains(got, c.want) || len(got) > 1000 {

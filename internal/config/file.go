@@ -21,8 +21,9 @@ const (
 	maxFile = 1 << 20
 	// maxDepth bounds the nesting of the file; the deepest key has 6 levels. The parser below recurses once per level.
 	maxDepth = 64
-	// maxKeys bounds the keys of the file: the parser's time grows with their square (130,000 keys took 50 s, 20,000 about 1 s).
-	maxKeys = 20_000
+	// maxMarks bounds the keys and list entries of the file: the parser's time grows with their square (130,000 keys took
+	// 50 s, 20,000 take 1 to 5 s); 200 services with everything set have about 8,000.
+	maxMarks = 20_000
 )
 
 // readBounded reads a file of at most maxFile bytes.
@@ -139,11 +140,25 @@ func (d *document) firstInvalid() place {
 
 // bounded refuses what the parser must not be given.
 func (d *document) bounded(tokens token.Tokens) bool {
-	flow, line, pairs := 0, 0, 0
+	flow, line, marks := 0, 0, 0
+	seen := map[token.Type]bool{}
 	var block []int // columns of the open block levels
 	for _, t := range tokens {
 		first := t.Position.Line != line
 		line = t.Position.Line
+		switch t.Type {
+		case token.MappingValueType, token.MappingKeyType, token.SequenceEntryType: // ":", "?", "-"
+			if marks++; marks > maxMarks {
+				d.report(placeOf(t), "", "more than "+itoa(maxMarks)+" keys and list entries")
+				return false
+			}
+		case token.DocumentHeaderType, token.DocumentEndType:
+			if seen[t.Type] || t.Type == token.DocumentHeaderType && marks+flow > 0 {
+				d.report(placeOf(t), "", "a second document; accepted: one")
+				return false
+			}
+			seen[t.Type] = true
+		}
 		switch t.Type {
 		case token.AnchorType, token.AliasType:
 			d.report(placeOf(t), "", "anchors and aliases are not accepted; write the value out")
@@ -156,11 +171,6 @@ func (d *document) bounded(tokens token.Tokens) bool {
 			return false
 		case token.CommentType:
 			continue
-		case token.MappingValueType:
-			if pairs++; pairs > maxKeys {
-				d.report(placeOf(t), "", "more than "+itoa(maxKeys)+" keys")
-				return false
-			}
 		case token.SequenceStartType, token.MappingStartType:
 			flow++
 		case token.SequenceEndType, token.MappingEndType:
