@@ -254,6 +254,7 @@ type loop struct {
 	asks    []*ask
 	results chan result
 	started time.Time
+	applied time.Time // when settings were last put in force
 	round   bool // a regular round of fast parts is under way
 	dirty   bool
 	isReady bool
@@ -296,8 +297,7 @@ func (s *Sampler) Run(ctx context.Context) error {
 				tick.Reset(interval)
 				s.history.reset(interval)
 			}
-			l.dirty = true
-			clear(l.due)
+			l.dirty, l.applied = true, now // what was read under the old settings is read again
 		case a := <-s.asks:
 			now = time.Now()
 			l.ask(a, now)
@@ -364,6 +364,9 @@ func (l *loop) startDue(now time.Time) {
 		}
 		if b.kind == Dear && !l.work[i].Attempted.IsZero() && !l.isPriming(i) {
 			l.due[i] = l.work[i].Attempted.Add(l.every(i, now))
+			if l.work[i].Attempted.Before(l.applied) {
+				l.due[i] = l.applied
+			}
 		}
 		if !now.Before(l.due[i]) {
 			l.start(i, now)

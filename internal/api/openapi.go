@@ -144,8 +144,11 @@ func docOf(contentType, says string, params ...*huma.Param) func(*huma.Operation
 	return func(op *huma.Operation, _ huma.Registry) {
 		op.Parameters = params
 		media := &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
-		if contentType == binaryType {
+		switch contentType {
+		case binaryType:
 			media.Schema.Format = "binary"
+		case jsonType:
+			media.Schema.Type = huma.TypeObject
 		}
 		op.Responses["200"] = &huma.Response{Description: says, Content: map[string]*huma.MediaType{contentType: media}}
 	}

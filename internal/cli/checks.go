@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/shirou/gopsutil/v3/disk"
+
+	"controlcenter/exporter"
 )
 
 // checkResult is one row of check. A warning needs somebody's eye, a failure keeps serve from working.
@@ -69,15 +71,16 @@ func checkPort(ctx context.Context, address string, daemonPID int) checkResult {
 			return verdict(name, checkFail, "in use; port %q: %v", service, err)
 		}
 	}
-	h, ok := listenerOf(ctx, host, port)
-	if !ok {
+	h, err := exporter.ListenerOf(ctx, host, port)
+	if err != nil || h == nil {
 		return verdict(name, checkFail, "in use by a process that cannot be seen from here")
 	}
-	r := verdict(name, checkFail, "in use by %s", h)
+	who := portHolder{h.PID, h.Process, net.JoinHostPort(h.Address, strconv.Itoa(h.Port))}
+	r := verdict(name, checkFail, "in use by %s", who)
 	if h.PID != 0 && h.PID == daemonPID {
 		r = verdict(name, checkOK, "served by the running controlcenter (pid %d)", h.PID)
 	}
-	r.Holder = &h
+	r.Holder = &who
 	return r
 }
 
