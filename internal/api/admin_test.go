@@ -10,12 +10,13 @@ import (
 )
 
 func TestReload(t *testing.T) {
-	var fail error
-	s := start(t, func(o *Options) { o.Reload = func(context.Context) error { return fail } }, nil)
+	answers := make(chan error, 1)
+	s := start(t, func(o *Options) { o.Reload = func(context.Context) error { return <-answers } }, nil)
+	answers <- nil
 	if r := s.ask("POST", "/-/reload", nil); r.StatusCode != 200 || !strings.Contains(string(r.body), `"success":true`) {
 		t.Errorf("reload: %d %s", r.StatusCode, r.body)
 	}
-	fail = errors.New("controlcenter.yaml:3:5: unknown key \"wbe\", did you mean \"web\"?")
+	answers <- errors.New("controlcenter.yaml:3:5: unknown key \"wbe\", did you mean \"web\"?")
 	m := wantProblem(t, s.ask("POST", "/-/reload", nil), 400, "did you mean")
 	wantAt(t, m, "invalid_config", "code")
 	wantProblem(t, s.get("/-/reload"), 405, "")

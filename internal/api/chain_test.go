@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -272,21 +273,21 @@ func TestPreflight(t *testing.T) {
 }
 
 func TestSettingsMayChange(t *testing.T) {
-	var now Settings
-	current := &now
-	s := start(t, func(o *Options) { o.Settings = func() *Settings { return current } }, nil)
+	var current atomic.Pointer[Settings]
+	current.Store(&Settings{})
+	s := start(t, func(o *Options) { o.Settings = current.Load }, nil)
 	wantProblem(t, s.get("/health", "Host", "later.example"), 421, "later.example")
-	s.stop() // the hub reads the settings too
-	current = &Settings{AllowedHosts: []string{"later.example"}}
+	current.Store(&Settings{AllowedHosts: []string{"later.example"}})
 	if r := s.get("/health", "Host", "later.example"); r.StatusCode != 200 {
 		t.Errorf("after the change: %d", r.StatusCode)
 	}
 }
 
 func TestRolesOfCallers(t *testing.T) {
-	basic := false
+	var current atomic.Pointer[Settings]
+	current.Store(&Settings{})
 	s := start(t, func(o *Options) {
-		o.Settings = func() *Settings { return &Settings{BasicAuth: basic} }
+		o.Settings = current.Load
 		o.Reload = func(context.Context) error { return nil }
 	}, nil)
 	for _, h := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Anything", "X-Real-Ip", "Via"} {
@@ -305,8 +306,7 @@ func TestRolesOfCallers(t *testing.T) {
 	}
 	// without basic authentication on the listener such a header proves nothing
 	wantProblem(t, s.get("/api/system/stats", "Via", "x", "Authorization", "Basic dTpw"), 401, "")
-	s.stop()
-	basic = true
+	current.Store(&Settings{BasicAuth: true})
 	if r := s.get("/api/system/info", "Via", "x", "Authorization", "Basic dTpw"); r.StatusCode != 200 {
 		t.Errorf("a user of the listener reads: %d", r.StatusCode)
 	}

@@ -59,15 +59,18 @@ type hub struct {
 	stopOnce    sync.Once
 	running     atomic.Bool
 	caps        caps
-	writeLimit  time.Duration
+	times       times
 }
+
+// times are the hub's patience; a test has less of it.
+type times struct{ write, ping, pong, watch time.Duration }
 
 func newHub(log *slog.Logger, m *selfMetrics, newest func() *exporter.Snapshot, listen func() rounds, st func() *Settings) *hub {
 	return &hub{
 		log: log, metrics: m, newest: newest, listen: listen, settings: st,
 		join: make(chan *client), leave: make(chan *client), stop: make(chan struct{}), quit: make(chan struct{}),
-		caps:       caps{total: 20_000, perLocal: 20_000, perRemote: 256, by: map[string]int{}},
-		writeLimit: writeLimit,
+		caps:  caps{total: 20_000, perLocal: 20_000, perRemote: 256, by: map[string]int{}},
+		times: times{writeLimit, pingEvery, pongWait, watchEvery},
 	}
 }
 
@@ -106,7 +109,7 @@ func (h *hub) run(ctx context.Context) error {
 		streams [streamCount]streamState
 		sub     rounds
 		next    <-chan *exporter.Snapshot
-		watch   = time.NewTicker(watchEvery)
+		watch   = time.NewTicker(h.times.watch)
 		total   = 0
 	)
 	watch.Stop()
@@ -127,13 +130,13 @@ func (h *hub) run(ctx context.Context) error {
 			st.clients = append(st.clients, c)
 			h.metrics.clients.WithLabelValues(streamNames[c.stream]).Inc()
 			if total++; total == 1 {
-				watch.Reset(watchEvery)
+				watch.Reset(h.times.watch)
 			}
 			if c.stream == systemStream && sub == nil {
 				sub = h.listen()
 				next = sub.C()
 			}
-			c.ping = time.Now().Add(pingEvery)
+			c.ping = time.Now().Add(h.times.ping)
 			wg.Go(func() { c.write(h.quit) })
 			wg.Go(func() { c.read(h.leave, h.quit) })
 			if f := h.frame(st, c.stream, h.newest()); f != nil { // the first frame at once
@@ -217,11 +220,11 @@ func (h *hub) look(st *streamState, now time.Time) {
 	for _, c := range st.clients {
 		began := c.writing.Load()
 		switch {
-		case began != 0 && now.UnixNano()-began > int64(h.writeLimit), now.UnixNano()-c.seen.Load() > int64(pingEvery+pongWait):
+		case began != 0 && now.UnixNano()-began > int64(h.times.write), now.UnixNano()-c.seen.Load() > int64(h.times.ping+h.times.pong):
 			h.metrics.cut.WithLabelValues(streamNames[c.stream]).Inc()
 			c.hangUp() // its reader reports it
 		case now.After(c.ping):
-			c.ping = now.Add(pingEvery)
+			c.ping = now.Add(h.times.ping)
 			c.pinging.Store(true)
 			select {
 			case c.slot <- nil:
