@@ -1,12 +1,15 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"syscall"
 	"testing"
+
+	"controlcenter/internal/store"
 )
 
 func TestReload(t *testing.T) {
@@ -24,29 +27,68 @@ func TestReload(t *testing.T) {
 
 func TestBackupAndRestore(t *testing.T) {
 	s := start(t, nil, nil)
-	r := s.get("/api/backup")
-	if r.StatusCode != 200 || string(r.body) != "state one" || r.Header.Get("Content-Type") != "application/octet-stream" ||
-		!strings.Contains(r.Header.Get("Content-Disposition"), `filename="controlcenter-`) {
-		t.Errorf("backup: %d %q %v", r.StatusCode, r.body, r.Header)
-	}
 	octets := []string{"Content-Type", "application/octet-stream"}
-	if r := s.ask("POST", "/api/backup", strings.NewReader("state two"), octets...); r.StatusCode != 200 {
-		t.Errorf("restore: %d %s", r.StatusCode, r.body)
-	}
-	if got := string(s.get("/api/backup").body); got != "state two" {
-		t.Errorf("after the restore: %q", got)
-	}
-	wantProblem(t, s.ask("POST", "/api/backup", strings.NewReader("rubbish"), octets...), 422, "not a backup")
-	wantProblem(t, s.ask("POST", "/api/backup", nil), 422, "must be a backup")
-	for status, fail := range map[int]error{507: fmt.Errorf("write: %w", syscall.ENOSPC), 500: errSecret, 504: context.DeadlineExceeded} {
-		s.store.mu.Lock()
-		s.store.fail = fail
-		s.store.mu.Unlock()
-		r := s.get("/api/backup")
-		wantProblem(t, r, status, "")
-		if r.Header.Get("Content-Disposition") != "" {
-			t.Error("an error is offered as a file")
+	runs := func() int {
+		t.Helper()
+		list, err := s.store.LastRuns(t.Context(), 10)
+		if err != nil {
+			t.Fatal(err)
 		}
+		return len(list)
+	}
+	r := s.get("/api/backup")
+	if r.StatusCode != 200 || len(r.body) == 0 || r.Header.Get("Content-Type") != "application/octet-stream" ||
+		!strings.Contains(r.Header.Get("Content-Disposition"), `filename="controlcenter-`) {
+		t.Fatalf("backup: %d, %d bytes, %v", r.StatusCode, len(r.body), r.Header)
+	}
+	before := runs()
+	for range 2 { // the last of them is "this run", which a restore keeps
+		if _, err := s.store.BeginRun(t.Context(), "1.2.3"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := runs(); n != before+2 {
+		t.Fatalf("%d runs, want %d", n, before+2)
+	}
+	if r := s.ask("POST", "/api/backup", bytes.NewReader(r.body), octets...); r.StatusCode != 200 {
+		t.Fatalf("restore: %d %s", r.StatusCode, r.body)
+	}
+	if n := runs(); n != before+1 {
+		t.Errorf("%d runs after the restore, want the %d of the backup and this one", n, before)
+	}
+	wantProblem(t, s.ask("POST", "/api/backup", strings.NewReader("rubbish"), octets...), 422, "invalid backup")
+	wantProblem(t, s.ask("POST", "/api/backup", nil), 422, "must be a backup")
+	if n := runs(); n != before+1 {
+		t.Errorf("%d runs after a refused restore, want %d", n, before+1)
+	}
+	if err := s.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r = s.get("/api/backup")
+	wantProblem(t, r, 503, "closed")
+	if r.Header.Get("Content-Disposition") != "" {
+		t.Error("an error is offered as a file")
+	}
+}
+
+func TestErrorsBecomeStatuses(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		err    error
+		status int
+	}{
+		{"full disk", fmt.Errorf("write: %w", syscall.ENOSPC), 507},
+		{"full disk of the store", &store.UnavailableError{Op: "commit", Err: syscall.ENOSPC, Full: true}, 507},
+		{"broken disk", &store.UnavailableError{Op: "commit", Err: syscall.EIO}, 503},
+		{"no backup", fmt.Errorf("%w: too short", store.ErrInvalidBackup), 422},
+		{"too late", context.DeadlineExceeded, 504},
+		{"anything else", errSecret, 500},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if p := problemOf(c.err); p.status != c.status || strings.Contains(p.Message, errSecret.Error()) {
+				t.Errorf("got %d %q, want %d", p.status, p.Message, c.status)
+			}
+		})
 	}
 }
 

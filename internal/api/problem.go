@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"controlcenter/internal/store"
 )
 
 // Problem is the body of every answer with a status of 400 and above. Clients of either older generation find what they look
@@ -130,14 +132,17 @@ func problemOf(err error) *Problem {
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return problemf(http.StatusRequestEntityTooLarge, "body: larger than %d bytes", tooLarge.Limit)
 	}
-	if bad, ok := errors.AsType[interface {
-		error
-		Invalid() bool
-	}](err); ok && bad.Invalid() {
-		return problem(http.StatusUnprocessableEntity, err.Error())
+	if broken, ok := errors.AsType[*store.UnavailableError](err); ok && !broken.Full {
+		p := problem(http.StatusServiceUnavailable, "the data directory cannot be written or read now")
+		p.cause = err
+		return p
 	}
 	switch {
-	case errors.Is(err, syscall.ENOSPC):
+	case errors.Is(err, store.ErrClosed):
+		return problem(http.StatusServiceUnavailable, "the store is closed: the server is stopping")
+	case errors.Is(err, store.ErrInvalidBackup):
+		return problem(http.StatusUnprocessableEntity, err.Error())
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, syscall.ENOSPC):
 		p := problem(http.StatusInsufficientStorage, "the disk of the data directory is full")
 		p.cause = err
 		return p

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"reflect"
@@ -15,18 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"controlcenter/exporter"
+	"controlcenter/internal/store"
 )
-
-// Store is what the server needs of the store.
-type Store interface {
-	// Backup writes a consistent copy of the whole state and returns its size.
-	Backup(ctx context.Context, w io.Writer) (int64, error)
-	// Restore replaces the whole state. An error with a method Invalid() bool that returns true means that the data is no
-	// backup (422); any other is the server's own failure (500).
-	Restore(ctx context.Context, r io.Reader) error
-	// Ping reports whether the store can be read.
-	Ping(ctx context.Context) error
-}
 
 // Settings may change while the server runs. A value is never changed after it was handed over.
 type Settings struct {
@@ -40,7 +29,7 @@ type Settings struct {
 // Options are what a server is built with.
 type Options struct {
 	Sampler  *exporter.Sampler               // required
-	Store    Store                           // nil = no store: backup and restore answer 503
+	Store    *store.Store                    // nil = no store: backup and restore answer 503
 	Settings func() *Settings                // in force now; must be cheap and return the same pointer until they change; nil = defaults
 	Reload   func(ctx context.Context) error // reads the configuration again; its error is the client's (400). nil = 503
 	Registry *prometheus.Registry            // http_* and controlcenter_ws_* are registered here; all of it is shown at /metrics. Required

@@ -18,56 +18,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"controlcenter/exporter"
+	"controlcenter/internal/store"
 )
-
-// memoryStore is a store of this test: the server needs only three calls of one.
-type memoryStore struct {
-	mu    sync.Mutex
-	state []byte
-	fail  error
-}
-
-func (m *memoryStore) Backup(_ context.Context, w io.Writer) (int64, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fail != nil {
-		return 0, m.fail
-	}
-	n, err := w.Write(m.state)
-	return int64(n), err
-}
-
-type notBackup struct{}
-
-func (notBackup) Error() string { return "not a backup of this program" }
-func (notBackup) Invalid() bool { return true }
-
-func (m *memoryStore) Restore(_ context.Context, r io.Reader) error {
-	b, err := io.ReadAll(r)
-	if err != nil {
-		return err
-	}
-	if !bytes.HasPrefix(b, []byte("state")) {
-		return notBackup{}
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.state = b
-	return nil
-}
-
-func (m *memoryStore) Ping(context.Context) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.fail
-}
 
 // site is a running server on a real loopback socket.
 type site struct {
 	*Server
 	t     *testing.T
 	url   string
-	store *memoryStore
+	store *store.Store
 	http  *http.Client
 	logs  *lockedBuffer
 	stop  func() // ends the streams and the sampler; called again by the cleanup
@@ -95,11 +54,14 @@ func start(t *testing.T, change func(*Options), extra func(*Server) []*row) *sit
 	t.Helper()
 	logs := &lockedBuffer{}
 	log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelInfo}))
-	store := &memoryStore{state: []byte("state one")}
+	state, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
 	st := &Settings{CORSOrigins: []string{"http://localhost:3000"}, AllowedHosts: []string{"box.example"}}
 	o := Options{
 		Sampler:  exporter.NewSampler(exporter.Options{Logger: log}),
-		Store:    store,
+		Store:    state,
 		Settings: func() *Settings { return st },
 		Registry: prometheus.NewRegistry(),
 		Log:      log, Version: "1.2.3", Revision: "abc",
@@ -123,6 +85,9 @@ func start(t *testing.T, change func(*Options), extra func(*Server) []*row) *sit
 	t.Cleanup(func() {
 		stop()
 		hs.Close()
+		if err := state.Close(); err != nil {
+			t.Error(err)
+		}
 		waitFor(t, "goroutines of streams to end", func() bool { return !strings.Contains(stacks(), "internal/api.(*client)") })
 	})
 	select {
@@ -136,7 +101,7 @@ func start(t *testing.T, change func(*Options), extra func(*Server) []*row) *sit
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	t.Cleanup(client.CloseIdleConnections)
-	return &site{s, t, hs.URL, store, client, logs, stop}
+	return &site{s, t, hs.URL, state, client, logs, stop}
 }
 
 func stacks() string {

@@ -3,8 +3,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -64,7 +62,7 @@ func (p *place) start(t *testing.T) (url string, stop func()) {
 	set.Interval = time.Second // the shortest: tests of streams wait for it
 	sampler := exporter.NewSampler(exporter.Options{Settings: set, ProcRoot: "/proc", SysRoot: "/sys", Logger: log})
 	srv, err := api.New(api.Options{
-		Sampler: sampler, Store: testStore{st}, Reload: func(context.Context) error { return nil }, Registry: prometheus.NewRegistry(), Log: log, Version: "9.9.9",
+		Sampler: sampler, Store: st, Reload: func(context.Context) error { return nil }, Registry: prometheus.NewRegistry(), Log: log, Version: "9.9.9",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -102,20 +100,4 @@ func (p *place) start(t *testing.T) (url string, stop func()) {
 	t.Cleanup(stop)
 	<-sampler.Ready()
 	return "http://" + tcp.Addr().String(), stop
-}
-
-// testStore names the store's errors as the server wants them, as the application does.
-type testStore struct{ *store.Store }
-
-type invalidBackup struct{ error }
-
-func (invalidBackup) Invalid() bool { return true }
-
-// Restore implements api.Store.
-func (s testStore) Restore(ctx context.Context, r io.Reader) error {
-	err := s.Store.Restore(ctx, r)
-	if errors.Is(err, store.ErrInvalidBackup) {
-		return invalidBackup{err}
-	}
-	return err
 }
