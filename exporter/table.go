@@ -4,5 +4,7 @@ package exporter
 func table(o *Options) []Source {
 	return []Source{
 		newProcesses(o),
+		newPorts(o),
+		newSockets(o),
 	}
 }

@@ -1,4 +1,3 @@
 package exporter
 
-func listenChild(string) {}
-func fakeSMI()           {}
+func fakeSMI() {}
