@@ -6,5 +6,6 @@ func table(o *Options) []Source {
 		newProcesses(o),
 		newPorts(o),
 		newSockets(o),
+		newGPU(o),
 	}
 }

@@ -1,3 +1,0 @@
-package exporter
-
-func fakeSMI() {}
