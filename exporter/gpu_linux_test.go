@@ -213,7 +213,7 @@ func TestCloseEndsTheHelpersOfAWrapper(t *testing.T) {
 func alive(pid int) bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	var s procStat
-	return err == nil && parseStat(b, &s) == nil && s.state != 'Z'
+	return err == nil && parseProcStat(b, &s) == nil && s.state != 'Z'
 }
 
 func TestHangingNvidiaSMIIsReplaced(t *testing.T) {

@@ -308,7 +308,7 @@ func (s *socketOwners) rename() {
 func (s *socketOwners) readName(p *ownerProcess) {
 	var st procStat
 	line, err := s.dir.readFile(p.pid, "stat", s.buf)
-	if err != nil || parseStat(line, &st) != nil {
+	if err != nil || parseProcStat(line, &st) != nil {
 		return
 	}
 	if len(st.comm) != 0 && len(st.comm) != commLength {

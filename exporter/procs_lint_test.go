@@ -26,7 +26,7 @@ func emitPart[T any](t *testing.T, p *Part[T], v *T, st Settings) map[string]flo
 			t.Errorf("%s is written but not declared", mf.GetName())
 		}
 		for _, m := range mf.Metric {
-			key := seriesKey(mf.GetName(), m)
+			key := seriesText(mf.GetName(), m)
 			if _, twice := series[key]; twice {
 				t.Errorf("duplicate series %s", key)
 			}
@@ -43,7 +43,7 @@ func emitPart[T any](t *testing.T, p *Part[T], v *T, st Settings) map[string]flo
 	return series
 }
 
-func seriesKey(name string, m *dto.Metric) string {
+func seriesText(name string, m *dto.Metric) string {
 	var labels []string
 	for _, l := range m.Label {
 		labels = append(labels, l.GetName()+"="+l.GetValue())

@@ -169,7 +169,7 @@ func (r *processReader) readOne(pid int) (*procEntry, error) {
 // parse takes a stat line over into the entry. The line lies in r.buf, which is used again at once.
 func (r *processReader) parse(e *procEntry, line []byte) error {
 	var s procStat
-	if err := parseStat(line, &s); err != nil {
+	if err := parseProcStat(line, &s); err != nil {
 		return err
 	}
 	if e.reads > 0 && e.stat.start != s.start { // without a kept descriptor a number may have passed to another process

@@ -21,9 +21,9 @@ const kernelThread = 0x00200000 // PF_KTHREAD
 
 var errStat = errors.New("not a line of /proc/PID/stat")
 
-// parseStat reads the one line of /proc/PID/stat. The name in it may hold anything, blanks, parentheses and newlines too; it
+// parseProcStat reads the one line of /proc/PID/stat. The name in it may hold anything, blanks, parentheses and newlines too; it
 // ends at the last closing parenthesis, as what follows is one letter and numbers.
-func parseStat(b []byte, s *procStat) error {
+func parseProcStat(b []byte, s *procStat) error {
 	open, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
 	if open < 2 || end < open || b[open-1] != ' ' || end+3 >= len(b) || b[end+1] != ' ' || b[end+3] != ' ' {
 		return errStat

@@ -14,7 +14,7 @@ func statLine(pid int, comm, state string, ppid int, flags, utime, stime uint64,
 func TestParseStat(t *testing.T) {
 	for _, comm := range []string{"a", "", "Web Content", "a) R 1 (b", ")", "(", "a\nb", ") ", "kworker/u8:2-events_unbound", "\xff\xfe", "(sd-pam)"} {
 		var s procStat
-		if err := parseStat([]byte(statLine(4194304, comm, "S", 12, 0x400140, 250, 31, 7, 99887766, 1234)), &s); err != nil {
+		if err := parseProcStat([]byte(statLine(4194304, comm, "S", 12, 0x400140, 250, 31, 7, 99887766, 1234)), &s); err != nil {
 			t.Fatalf("%q: %v", comm, err)
 		}
 		if string(s.comm) != comm || s.pid != 4194304 || s.state != 'S' || s.ppid != 12 || s.flags != 0x400140 ||
@@ -28,24 +28,24 @@ func TestParseStatRefusesWhatIsNone(t *testing.T) {
 	good := statLine(1, "a", "S", 0, 0, 1, 1, 1, 1, 1)
 	for _, bad := range []string{"", "1", "1 (a", "1 (a)", "1 (a) S", "1 (a) S ", "x (a) S 1", " (a) S 1 2", "1 a S 1 2 3", good[:30], "1 (a) S 1 2 x 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22"} {
 		var s procStat
-		if err := parseStat([]byte(bad), &s); err == nil {
+		if err := parseProcStat([]byte(bad), &s); err == nil {
 			t.Errorf("%q: parsed as %+v", bad, s)
 		}
 	}
 }
 
-func FuzzParseStat(f *testing.F) {
+func FuzzParseProcStat(f *testing.F) {
 	f.Add([]byte("bash"), []byte(" 1 2 3"), uint64(5))
 	f.Add([]byte("a) S 1 (b\n"), []byte(" S 1 1 1 0 -1 4194560 0 0 0 0 1 1 0 0 20 0 1 0 5 0 0"), uint64(1<<40))
 	f.Fuzz(func(t *testing.T, comm, tail []byte, n uint64) {
 		var s procStat
-		_ = parseStat(append(append([]byte("1 ("), comm...), append([]byte(")"), tail...)...), &s)
-		_ = parseStat(tail, &s)
+		_ = parseProcStat(append(append([]byte("1 ("), comm...), append([]byte(")"), tail...)...), &s)
+		_ = parseProcStat(tail, &s)
 		if n >= 1e18 {
 			n %= 1e18
 		}
 		line := statLine(int(n%4194304), string(comm), "R", int(n%7), n, n/2, n/2, int(n%1000), n, int64(n))
-		if err := parseStat([]byte(line), &s); err != nil {
+		if err := parseProcStat([]byte(line), &s); err != nil {
 			t.Fatalf("%q: %v", line, err)
 		}
 		if !bytes.Equal(s.comm, comm) || s.start != n || s.ticks != n/2*2 || s.rssPages != int64(n) || s.threads != int(n%1000) {
