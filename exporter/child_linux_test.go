@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // childVariable makes the test binary do one of runChild's jobs instead of the tests.
@@ -26,8 +28,16 @@ func runChild(job string) {
 		must(os.WriteFile("/proc/self/comm", []byte(os.Args[1]), 0))
 		fmt.Println("ready")
 		waitForEnd()
-	case "listen", "hold", "reuse":
-		listenChild(job)
+	case "listen": // on the address given by the first argument, so that others may too
+		listenChild(os.Args[1])
+	case "listen hidden": // so that only root may see what it has open
+		must(unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0))
+		listenChild(os.Args[1])
+	case "hold": // what it was handed
+		fmt.Println("ready")
+		waitForEnd()
+	case "read ports":
+		readPortsChild()
 	case "nvidia-smi":
 		fakeSMI()
 	default:

@@ -32,6 +32,7 @@ type processGroups struct {
 	shown    []*nameGroup
 	samples  []processSample
 	withheld int
+	remember int // names without processes whose totals are kept
 }
 
 type nameGroup struct {
@@ -47,7 +48,9 @@ type nameGroup struct {
 	wasOwn             bool
 }
 
-func newProcessGroups() *processGroups { return &processGroups{byName: map[string]*nameGroup{}} }
+func newProcessGroups() *processGroups {
+	return &processGroups{byName: map[string]*nameGroup{}, remember: groupsRemember}
+}
 
 // begin starts a reading; then add each process, then end.
 func (t *processGroups) begin() {
@@ -164,7 +167,7 @@ func (t *processGroups) deal(now time.Time, top int) {
 	slices.SortFunc(t.shown, byScore)
 }
 
-// forget drops names without processes that never had a series, and the oldest beyond groupsRemember of the others.
+// forget drops names without processes that never had a series, and the oldest of the others beyond those to remember.
 func (t *processGroups) forget() {
 	old := 0
 	for name, g := range t.byName {
@@ -176,7 +179,7 @@ func (t *processGroups) forget() {
 			old++
 		}
 	}
-	if old <= groupsRemember {
+	if old <= t.remember {
 		return
 	}
 	gone := make([]*nameGroup, 0, old)
@@ -186,7 +189,7 @@ func (t *processGroups) forget() {
 		}
 	}
 	slices.SortFunc(gone, func(a, b *nameGroup) int { return cmp.Compare(a.seen, b.seen) })
-	for _, g := range gone[:old-groupsRemember] {
+	for _, g := range gone[:old-t.remember] {
 		delete(t.byName, g.name)
 	}
 }

@@ -148,14 +148,15 @@ func TestEndedNameIsShownWithoutInstancesForTheHoldTime(t *testing.T) {
 func TestRememberedNamesAreBounded(t *testing.T) {
 	g := newProcessGroups()
 	now := groupStart
-	for i := range groupsRemember + 500 {
+	g.remember = 40
+	for i := range 3 * g.remember {
 		name := fmt.Sprintf("n%d", i)
 		for range 4 {
 			now = now.Add(groupHold)
 			groupRound(g, now, 1, map[string]float64{name: 1})
 		}
 	}
-	if n := len(g.byName); n > groupsRemember+2 || n < groupsRemember {
-		t.Errorf("%d names are remembered, want about %d", n, groupsRemember)
+	if n := len(g.byName); n > g.remember+2 || n < g.remember {
+		t.Errorf("%d names are remembered, want about %d", n, g.remember)
 	}
 }

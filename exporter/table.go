@@ -15,5 +15,8 @@ func table(o *Options) []Source {
 		newHost(o),
 		newTextfile(o),
 		newProcesses(o),
+		newPorts(o),
+		newSockets(o),
+		newGPU(o),
 	}
 }

@@ -1,0 +1,5 @@
+//go:build !windows
+
+package exporter
+
+const smiProgram = "nvidia-smi"

@@ -1,4 +1,0 @@
-package exporter
-
-func listenChild(string) {}
-func fakeSMI()           {}
