@@ -138,7 +138,7 @@ func TestBackupAndRestoreRoundTrip(t *testing.T) {
 	}
 	garbage := filepath.Join(t.TempDir(), "garbage")
 	write(t, garbage, strings.Repeat("not a backup ", 1000))
-	run(1, "restore", garbage)
+	run(2, "restore", garbage)
 	run(0, "restore", file)
 	if code, _ := d.get("/health"); code != http.StatusOK {
 		t.Errorf("/health answers %d after the restore", code)

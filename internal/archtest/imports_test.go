@@ -17,16 +17,16 @@ const module = "controlcenter"
 
 // may says which packages of ours each package may import. A new package is a new row.
 var may = map[string][]string{
-	".":                 {"internal/app", "internal/cli", "internal/config"},
-	"exporter":          {},
-	"internal/config":   {},
-	"internal/store":    {},
-	"internal/api":      {"exporter", "internal/store"},
-	"internal/app":      {"exporter", "internal/api", "internal/config", "internal/store"},
-	"internal/cli":      {"exporter", "internal/api", "internal/config", "internal/store"},
-	"internal/archtest": {},
-	"e2e":               {},
-	"bench/exporter": {"bench/internal/rig"},
+	".":                  {"internal/app", "internal/cli", "internal/config"},
+	"exporter":           {},
+	"internal/config":    {},
+	"internal/store":     {},
+	"internal/api":       {"exporter", "internal/store"},
+	"internal/app":       {"exporter", "internal/api", "internal/config", "internal/store"},
+	"internal/cli":       {"exporter", "internal/api", "internal/config", "internal/store"},
+	"internal/archtest":  {},
+	"e2e":                {},
+	"bench/exporter":     {"bench/internal/rig"},
 	"bench/internal/rig": {},
 }
 

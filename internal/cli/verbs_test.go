@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -60,7 +61,7 @@ func TestVerbsFindTheDaemonByItsSocket(t *testing.T) {
 	}
 	url, stop := p.start(t)
 	r := p.run(t, "status")
-	if r.code != 0 || !strings.Contains(r.out, "version   9.9.9\n") || !strings.Contains(r.out, fmt.Sprintf("pid       %d\n", os.Getpid())) {
+	if r.code != 0 || !regexp.MustCompile(fmt.Sprintf(`(?m)^version +9\.9\.9\npid +%d$`, os.Getpid())).MatchString(r.out) {
 		t.Errorf("status: %+v", r)
 	}
 	var rep statusReport
