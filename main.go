@@ -18,7 +18,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := cli.Execute(ctx, cli.Options{
 		Version: cli.Version{Version: version.Version, Revision: version.GetRevision(), BuildDate: version.BuildDate},
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(),
+		Stdin:   os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(),
 		Serve: func(ctx context.Context, load config.Options) error {
 			return app.Run(ctx, app.Options{Load: load, Stdout: os.Stdout, Stderr: os.Stderr})
 		},

@@ -12,7 +12,7 @@ func cpuSecondsStart() float64 { return 0 }
 
 // timed runs one read and measures it. The CPU time is the thread's (CLOCK_THREAD_CPUTIME_ID), so the goroutine stays on one
 // thread meanwhile; goroutines that the read itself starts are not counted.
-func timed(ctx context.Context, src Source) (v any, err error, took time.Duration, cpu float64) {
+func timed(ctx context.Context, src Source) (v any, took time.Duration, cpu float64, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var a, b unix.Timespec
@@ -21,5 +21,5 @@ func timed(ctx context.Context, src Source) (v any, err error, took time.Duratio
 	v, err = src.read(ctx)
 	took = time.Since(begin)
 	_ = unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &b)
-	return v, err, took, time.Duration(b.Nano() - a.Nano()).Seconds()
+	return v, took, time.Duration(b.Nano() - a.Nano()).Seconds(), err
 }

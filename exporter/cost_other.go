@@ -10,8 +10,8 @@ import (
 // cpuSecondsStart is unknown: these platforms have no thread clock fine enough for reads of a millisecond.
 func cpuSecondsStart() float64 { return unknown() }
 
-func timed(ctx context.Context, src Source) (v any, err error, took time.Duration, cpu float64) {
+func timed(ctx context.Context, src Source) (v any, took time.Duration, cpu float64, err error) {
 	begin := time.Now()
 	v, err = src.read(ctx)
-	return v, err, time.Since(begin), unknown()
+	return v, time.Since(begin), unknown(), err
 }

@@ -144,11 +144,23 @@ func parseDiskstats(b []byte, list []DiskDevice, names *interner) []DiskDevice {
 			p    *float64
 			unit float64
 		}{
-			{&d.ReadsCompleted, 1}, {&d.ReadsMerged, 1}, {&d.ReadBytes, sectorBytes}, {&d.ReadTimeSeconds, 1e-3},
-			{&d.WritesCompleted, 1}, {&d.WritesMerged, 1}, {&d.WrittenBytes, sectorBytes}, {&d.WriteTimeSeconds, 1e-3},
-			{&d.IONow, 1}, {&d.IOTimeSeconds, 1e-3}, {&d.WeightedIOSeconds, 1e-3},
-			{&d.DiscardsCompleted, 1}, {&d.DiscardsMerged, 1}, {&d.DiscardedSectors, 1}, {&d.DiscardTimeSeconds, 1e-3},
-			{&d.FlushRequests, 1}, {&d.FlushTimeSeconds, 1e-3},
+			{&d.ReadsCompleted, 1},
+			{&d.ReadsMerged, 1},
+			{&d.ReadBytes, sectorBytes},
+			{&d.ReadTimeSeconds, 1e-3},
+			{&d.WritesCompleted, 1},
+			{&d.WritesMerged, 1},
+			{&d.WrittenBytes, sectorBytes},
+			{&d.WriteTimeSeconds, 1e-3},
+			{&d.IONow, 1},
+			{&d.IOTimeSeconds, 1e-3},
+			{&d.WeightedIOSeconds, 1e-3},
+			{&d.DiscardsCompleted, 1},
+			{&d.DiscardsMerged, 1},
+			{&d.DiscardedSectors, 1},
+			{&d.DiscardTimeSeconds, 1e-3},
+			{&d.FlushRequests, 1},
+			{&d.FlushTimeSeconds, 1e-3},
 		} {
 			var n float64
 			n, rest = nextNumber(rest)

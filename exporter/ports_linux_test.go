@@ -210,7 +210,7 @@ func TestHandedOverListenerIsCorrected(t *testing.T) {
 				if reads++; got.PID == child.pid() {
 					break
 				}
-				if got.PID != os.Getpid() && got.PID != 0 || reads > 1+(len(r.owners.live))/checkSockets {
+				if got.PID != os.Getpid() && got.PID != 0 || reads > 1+len(r.owners.live)/checkSockets {
 					t.Fatalf("owner is %d after %d reads, want %d", got.PID, reads, child.pid())
 				}
 			}

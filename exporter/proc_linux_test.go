@@ -288,9 +288,14 @@ func TestNetworkFromProcWhereThereIsNoNetlink(t *testing.T) {
 		t.Errorf("states: %+v", v.Devices)
 	}
 	checkNumbers(t, []numberCase{
-		{"received", eth.Receive.Bytes, 149544966}, {"frame", eth.Frame, 4}, {"multicast", eth.Multicast, 6},
-		{"sent", eth.Transmit.Bytes, 851814}, {"collisions", eth.Collisions, 10}, {"carrier", eth.Carrier, 11},
-		{"compressed", eth.Transmit.Compressed, 12}, {"nohandler", eth.NoHandler, unknown()},
+		{"received", eth.Receive.Bytes, 149544966},
+		{"frame", eth.Frame, 4},
+		{"multicast", eth.Multicast, 6},
+		{"sent", eth.Transmit.Bytes, 851814},
+		{"collisions", eth.Collisions, 10},
+		{"carrier", eth.Carrier, 11},
+		{"compressed", eth.Transmit.Compressed, 12},
+		{"nohandler", eth.NoHandler, unknown()},
 	})
 }
 
@@ -356,8 +361,11 @@ func TestHostFromFiles(t *testing.T) {
 		t.Errorf("got %+v", v)
 	}
 	checkNumbers(t, []numberCase{
-		{"allocated", v.FilesAllocated, 1504}, {"maximum", v.FilesMaximum, math.MaxInt64}, {"boot", v.BootTimeSeconds, 1795386498},
-		{"uptime", v.UptimeSeconds, 1234.56}, {"memory", v.MemoryTotalBytes, 24683620 * 1024},
+		{"allocated", v.FilesAllocated, 1504},
+		{"maximum", v.FilesMaximum, math.MaxInt64},
+		{"boot", v.BootTimeSeconds, 1795386498},
+		{"uptime", v.UptimeSeconds, 1234.56},
+		{"memory", v.MemoryTotalBytes, 24683620 * 1024},
 	})
 	if v.Hostname == "" || v.Kernel == "" || v.Machine == "" {
 		t.Errorf("uname: %+v", v)

@@ -30,7 +30,6 @@ type processGroups struct {
 	round    uint64
 	ranked   []*nameGroup // kept for its memory
 	shown    []*nameGroup
-	samples  []processSample
 	withheld int
 	remember int // names without processes whose totals are kept
 }

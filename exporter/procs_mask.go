@@ -78,10 +78,10 @@ func maskArg(b *strings.Builder, arg string, more bool) (next bool) {
 					break // "password=&user=x"
 				}
 				b.WriteString(value + lead)
-				value, rest = rest[len(lead):], ""
+				value = rest[len(lead):]
 				quote = openQuote(value)
 			} else {
-				value, rest = value+rest, ""
+				value += rest
 			}
 			if value == "" {
 				return more

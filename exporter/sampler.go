@@ -255,7 +255,7 @@ type loop struct {
 	results chan result
 	started time.Time
 	applied time.Time // when settings were last put in force
-	round   bool // a regular round of fast parts is under way
+	round   bool      // a regular round of fast parts is under way
 	dirty   bool
 	isReady bool
 	seq     uint64
@@ -288,7 +288,7 @@ func (s *Sampler) Run(ctx context.Context) error {
 			return context.Cause(ctx)
 		case now = <-tick.C:
 			l.tick(now)
-		case now = <-wake.C:
+		case <-wake.C:
 			now = time.Now()
 		case <-s.applied:
 			now = time.Now()
@@ -350,7 +350,7 @@ func (l *loop) start(i int, now time.Time) {
 	go func() {
 		ctx, cancel := context.WithTimeout(l.ctx, deadline)
 		defer cancel()
-		v, err, took, cpu := timed(ctx, src)
+		v, took, cpu, err := timed(ctx, src)
 		l.results <- result{i, v, err, took, cpu, time.Now()} // has room for one result of each part
 	}()
 }

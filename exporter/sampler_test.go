@@ -15,9 +15,11 @@ import (
 
 var errDone = errors.New("test is over")
 
-type fastValue struct{ n int64 }
-type dearValue struct{ n int64 }
-type otherValue struct{ n int64 }
+type (
+	fastValue  struct{ n int64 }
+	dearValue  struct{ n int64 }
+	otherValue struct{ n int64 }
+)
 
 // bubble runs f beside a sampler of the given parts, in fake time, and ends the sampler afterwards.
 func bubble(t *testing.T, f func(t *testing.T, s *Sampler), sources ...Source) {

@@ -25,7 +25,7 @@ import (
 // tree the handlers would wait for a first reading, so the bodies are built from a made-up snapshot.
 func benchServer(b *testing.B) *Server {
 	b.Helper()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	snap := machine(1)
 	s, err := newServer(Options{
 		Sampler: exporter.NewSampler(exporter.Options{Logger: log}), Registry: prometheus.NewRegistry(), Log: log,
@@ -172,10 +172,9 @@ func readFrame(b *testing.B, r *bufio.Reader) {
 		b.Fatal(err)
 	}
 	n := int(head[1] & 127)
-	switch {
-	case n == 126:
+	if n == 126 {
 		n = int(head[2])<<8 | int(head[3])
-	default:
+	} else {
 		n -= 2
 	}
 	if _, err := r.Discard(n); err != nil {

@@ -20,7 +20,7 @@ type host struct {
 // (0x7f.1, 2130706433, 127.1) are names to it, and no such name is on any list.
 func parseHost(s string) (host, bool) {
 	var h host
-	rest := s
+	var rest string
 	if strings.HasPrefix(s, "[") {
 		end := strings.IndexByte(s, ']')
 		if end < 0 {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humamux"
@@ -157,5 +156,3 @@ func docOf(contentType, says string, params ...*huma.Param) func(*huma.Operation
 func queryParam(name, says string, schema *huma.Schema) *huma.Param {
 	return &huma.Param{Name: name, In: "query", Description: says, Schema: schema}
 }
-
-func handlerOf(h http.Handler) http.HandlerFunc { return h.ServeHTTP }

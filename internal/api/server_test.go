@@ -79,7 +79,7 @@ func start(t *testing.T, change func(*Options), extra func(*Server) []*row) *sit
 	wg.Go(func() { _ = s.Run(ctx) })
 	hs := httptest.NewUnstartedServer(s.Handler())
 	hs.Config.ConnContext = s.ConnContext
-	hs.Config.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(io.Discard, nil), slog.LevelError)
+	hs.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	hs.Start()
 	stop := func() { cancel(); wg.Wait() }
 	t.Cleanup(func() {

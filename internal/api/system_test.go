@@ -159,8 +159,17 @@ func TestStatsHaveTheUnitsOfTheWire(t *testing.T) {
 func TestUnknownNumbersAreNullAndKeysStay(t *testing.T) {
 	m := inJSON(t, docServer(t).statsOf(&exporter.Snapshot{}))
 	for _, path := range [][]any{
-		{"cpu", "usage_percent"}, {"cpu", "frequency", "current"}, {"memory", "total"}, {"memory", "percent"}, {"disk", "percent"}, {"disk", "free_gb"},
-		{"swap", "used"}, {"load", "load1"}, {"network", "receive_bytes_per_second"}, {"disk_io", "read_bytes_per_second"}, {"uptime_seconds"},
+		{"cpu", "usage_percent"},
+		{"cpu", "frequency", "current"},
+		{"memory", "total"},
+		{"memory", "percent"},
+		{"disk", "percent"},
+		{"disk", "free_gb"},
+		{"swap", "used"},
+		{"load", "load1"},
+		{"network", "receive_bytes_per_second"},
+		{"disk_io", "read_bytes_per_second"},
+		{"uptime_seconds"},
 	} {
 		wantAt(t, m, nil, path...)
 	}

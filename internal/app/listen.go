@@ -201,6 +201,8 @@ func (d *daemonState) serve(ctx context.Context, l *listener, s *api.Server) err
 	if err := srv.Shutdown(end); err != nil {
 		_ = srv.Close()
 	}
-	<-done
+	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+		d.log.Warn("listener ended", "address", l.name(), "err", err)
+	}
 	return context.Cause(ctx)
 }

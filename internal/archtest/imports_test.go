@@ -28,6 +28,7 @@ var may = map[string][]string{
 	"e2e":                {},
 	"bench/exporter":     {"bench/internal/rig"},
 	"bench/internal/rig": {},
+	"bench/ws":           {"bench/internal/rig"},
 }
 
 // owner says which packages of ours may import an outside one of weight, or one that must stay in one place.

@@ -159,7 +159,7 @@ func unknownVerb(parent *cobra.Command, word string) error {
 
 // call is one run of a verb.
 type call struct {
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // lives as long as one call of a verb
 	cmd    *cobra.Command
 	args   []string
 	client *client // set for verbs that need the daemon
@@ -190,7 +190,8 @@ func (e *env) run(f func(*call) error, needs ...need) func(*cobra.Command, []str
 
 // group makes the command of a verb that only has verbs below it.
 func group(use, short, example string, sub ...*cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{Use: use, Short: short, Example: example,
+	cmd := &cobra.Command{
+		Use: use, Short: short, Example: example,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return unknownVerb(cmd, args[0])

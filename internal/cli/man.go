@@ -35,7 +35,7 @@ func (e *env) manCmd() *cobra.Command {
 }
 
 func (e *env) manTree(cmd *cobra.Command, dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return fmt.Errorf("create %s: %w", dir, err)
 	}
 	if err := doc.GenManTreeFromOpts(cmd, doc.GenManTreeOptions{

@@ -84,7 +84,7 @@ func (s *selftest) tryStream(ctx context.Context, st stream) (string, error) {
 		every = s.interval
 	}
 	begin := time.Now()
-	conn, resp, err := s.dialWS(ctx, st.path, nil)
+	conn, resp, err := s.dialWS(ctx, st.path, nil) //nolint:bodyclose // gorilla keeps the body in memory: nothing to close
 	if err != nil {
 		if resp != nil {
 			return "", fmt.Errorf("handshake: status %d", resp.StatusCode)

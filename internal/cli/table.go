@@ -62,8 +62,7 @@ func (t *table) write(w io.Writer, st style) error {
 				l.WriteString(pad)
 			}
 		}
-		b.WriteString(l.String())
-		b.WriteByte('\n')
+		_, _ = b.WriteString(l.String() + "\n") // a strings.Builder or a buffered writer: its Flush reports
 	}
 	if strings.Join(t.head, "") != "" {
 		line(t.head, func(_ int, s string) string { return st.bold(s) })

@@ -84,7 +84,7 @@ func (d Duration) String() string {
 	}{{"d", day}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}, {"ms", time.Millisecond}, {"us", time.Microsecond}, {"ns", 1}} {
 		if n := rest / u.size; n > 0 {
 			b.WriteString(strconv.FormatInt(int64(n), 10) + u.name)
-			rest -= n * u.size
+			rest -= n * u.size //nolint:durationcheck // n is a count
 		}
 	}
 	return b.String()

@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"reflect"
 	"strings"
@@ -34,7 +35,7 @@ func TestDuration(t *testing.T) {
 		".5s": errDuration, "5.s": errDuration, "1.2.3s": errDuration, "∞": errDuration, "1e3s": errDuration, "300y": errDuration, "106752d": errTooLong,
 		strings.Repeat("9", 400) + "s": errDuration,
 	} {
-		if got, err := ParseDuration(text); err != want {
+		if got, err := ParseDuration(text); !errors.Is(err, want) {
 			t.Errorf("%q: got %v, %v, want %v", text, got, err, want)
 		}
 	}

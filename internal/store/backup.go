@@ -168,7 +168,7 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (int64, error) {
 
 // ctxWriter stops a copy when its context ends.
 type ctxWriter struct {
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // lives as long as one copy
 	w   io.Writer
 }
 

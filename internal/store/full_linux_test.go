@@ -216,7 +216,11 @@ func TestHolderIsFoundInProcLocks(t *testing.T) {
 		inode  uint64
 		want   int
 	}{
-		{"fe:00", 132, 22}, {"00:2a", 132, 33}, {"fe:00", 131, 0}, {"fe:00", 134, 0}, {"fe:00", 999, 0},
+		{"fe:00", 132, 22},
+		{"00:2a", 132, 33},
+		{"fe:00", 131, 0},
+		{"fe:00", 134, 0},
+		{"fe:00", 999, 0},
 		{"00:99", 136, 66}, // btrfs and overlayfs show other devices
 	} {
 		if got := flockHolder(locks, c.device, c.inode); got != c.want {
