@@ -35,8 +35,14 @@ type results struct {
 
 const clients = 8
 
-// measureIdle returns the share of one CPU each program uses while nobody asks it anything.
-func measureIdle(ctx context.Context, o *options, peers []*peer) (map[string]float64, error) {
+// idling is what a program uses while nobody asks it anything.
+type idling struct {
+	cpu float64 // share of one CPU
+	mem rig.Memory
+}
+
+// measureIdle waits until the programs have settled and watches them.
+func measureIdle(ctx context.Context, o *options, peers []*peer) (map[string]idling, error) {
 	if err := pause(ctx, o.settle); err != nil {
 		return nil, err
 	}
@@ -52,13 +58,18 @@ func measureIdle(ctx context.Context, o *options, peers []*peer) (map[string]flo
 	if err := pause(ctx, o.idle); err != nil {
 		return nil, err
 	}
-	idle := map[string]float64{}
+	idle := map[string]idling{}
 	for _, p := range peers {
 		cpu, err := p.CPU()
 		if err != nil {
 			return nil, err
 		}
-		idle[p.Name] = (cpu - before[p.Name]).Seconds() / time.Since(start).Seconds()
+		share := (cpu - before[p.Name]).Seconds() / time.Since(start).Seconds()
+		mem, err := p.Memory()
+		if err != nil {
+			return nil, err
+		}
+		idle[p.Name] = idling{share, mem}
 	}
 	return idle, nil
 }

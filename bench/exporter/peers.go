@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"debug/buildinfo"
 	"fmt"
 	"os"
 	"os/exec"
@@ -30,7 +31,7 @@ func startPeers(ctx context.Context, o *options, dir string) ([]*peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	peers = append(peers, &peer{Proc: p, url: url, version: firstLine(o.binary, "version"), scrapes: []string{"/metrics", "/metrics/node"}, rest: rest})
+	peers = append(peers, &peer{Proc: p, url: url, version: strings.TrimPrefix(firstLine(o.binary, "version"), "controlcenter "), scrapes: []string{"/metrics", "/metrics/node"}, rest: rest})
 
 	start := func(name, version, ready string, scrapes, rest []string, command func(port int) *exec.Cmd) error {
 		port, err := rig.FreePort()
@@ -58,7 +59,7 @@ func startPeers(ctx context.Context, o *options, dir string) ([]*peer, error) {
 	}
 
 	node := nodeExporter(ctx, o)
-	if err := start("node_exporter", firstLine(node, "--version"), "/", []string{"/metrics"}, nil, func(port int) *exec.Cmd {
+	if err := start("node_exporter", moduleVersion(node), "/", []string{"/metrics"}, nil, func(port int) *exec.Cmd {
 		return exec.Command(node, fmt.Sprintf("--web.listen-address=127.0.0.1:%d", port), "--log.level=error")
 	}); err != nil {
 		return peers, err
@@ -129,4 +130,13 @@ func firstLine(binary string, args ...string) string {
 	}
 	_, revision, _ := strings.Cut(rest, "revision: ")
 	return strings.TrimRight(revision, ") \n")
+}
+
+// moduleVersion is the version of a program made by go install, which does not print it.
+func moduleVersion(path string) string {
+	info, err := buildinfo.ReadFile(path)
+	if err != nil || !strings.HasPrefix(info.Main.Version, "v") {
+		return firstLine(path, "--version")
+	}
+	return info.Main.Version
 }

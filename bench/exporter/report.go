@@ -9,7 +9,7 @@ import (
 )
 
 // report writes everything as Markdown.
-func report(o *options, peers []*peer, idle map[string]float64, rest, load *results) string {
+func report(o *options, peers []*peer, idle map[string]idling, rest, load *results) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## Exporter\n\n%s\n", rig.Machine())
 	if o.quick {
@@ -39,7 +39,7 @@ func report(o *options, peers []*peer, idle map[string]float64, rest, load *resu
 				series = fmt.Sprintf("%d / %d", r.series, l.series)
 			}
 			if i == 0 {
-				id = fmt.Sprintf("%.2f", 100*idle[p.Name])
+				id = fmt.Sprintf("%.2f", 100*idle[p.Name].cpu)
 			}
 			t.Row(p.Name+" "+path, rig.Ms(r.cpu)+" / "+rig.Ms(l.cpu), quantiles(r.spaced), quantiles(r.one), quantiles(r.eight), quantiles(l.eight),
 				rig.MiB(r.mem.RSS)+" / "+rig.MiB(l.mem.RSS), rig.MiB(r.mem.PSS)+" / "+rig.MiB(l.mem.PSS), id,
@@ -75,7 +75,8 @@ func report(o *options, peers []*peer, idle map[string]float64, rest, load *resu
 	fmt.Fprintf(&b, "\nNot read for each scrape (slow cadence): %s.\n\n", strings.Join(l.dear, ", "))
 	fmt.Fprintf(&b, "At %.0f scrapes a second: %.1f collections a second at rest, %.1f under load (target at most 4, and one every 2 s of the history besides).\n\n",
 		rest.scrapesDone, rest.perSecond, load.perSecond)
-	fmt.Fprintf(&b, "Idle, nobody reading: %.2f %% of one CPU (target 0.2), PSS %s MiB after all this (target 40).\n", 100*idle["controlcenter"], rig.MiB(l.mem.PSS))
+	fmt.Fprintf(&b, "Idle, nobody reading: %.2f %% of one CPU (target 0.2), PSS %s MiB (target 40; %s after all this).\n",
+		100*idle["controlcenter"].cpu, rig.MiB(idle["controlcenter"].mem.PSS), rig.MiB(l.mem.PSS))
 
 	if rest.of[target{"psutil+FastAPI", "/api/system/stats"}] != nil {
 		b.WriteString("\n### REST beside psutil and FastAPI\n\n")
