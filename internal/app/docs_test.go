@@ -76,7 +76,7 @@ func TestMetricsDocIsCurrent(t *testing.T) {
 }
 
 // testDaemon wires a daemon as run does, sends it a few requests and returns it with what its registry then holds.
-func testDaemon(t *testing.T) (*daemonState, []*dto.MetricFamily) {
+func testDaemon(t testing.TB) (*daemonState, []*dto.MetricFamily) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	c := config.Default()

@@ -8,9 +8,5 @@ import (
 
 // registerSelf adds what the program tells of itself: go_*, process_* and controlcenter_build_info.
 func registerSelf(r *prometheus.Registry) {
-	r.MustRegister(
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		versioncollector.NewCollector("controlcenter"),
-	)
+	r.MustRegister(collectors.NewGoCollector(), processCollector(), versioncollector.NewCollector("controlcenter"))
 }

@@ -28,9 +28,17 @@ type Info struct {
 
 // Info returns the state of the store. It reads directory entries only and never waits for a transaction.
 func (s *Store) Info() Info {
-	quarantined, _ := filepath.Glob(escapeGlob(s.path) + ".corrupt-*")
-	slices.Sort(quarantined)
-	backups := len(s.backupNames())
+	info := s.state()
+	info.Backups = len(s.backupNames())
+	if list, _ := filepath.Glob(escapeGlob(s.path) + ".corrupt-*"); len(list) > 0 {
+		slices.Sort(list)
+		info.Quarantined = list
+	}
+	return info
+}
+
+// state is Info without what has to be looked for in folders; a scrape asks for it.
+func (s *Store) state() Info {
 	var size int64
 	if st, err := os.Stat(s.path); err == nil {
 		size = st.Size()
@@ -40,11 +48,8 @@ func (s *Store) Info() Info {
 	st := &s.status
 	info := Info{
 		Path: s.path, SizeBytes: size, SchemaVersion: st.schema, InstanceID: st.instanceID, CreatedAt: st.created,
-		Backups: backups, Quarantined: quarantined, QuarantinedNow: st.quarantined, RestoredFrom: st.restoredFrom,
+		Quarantined: []string{}, QuarantinedNow: st.quarantined, RestoredFrom: st.restoredFrom,
 		DamagedRecords: st.badRecords, Writable: st.writeErr == nil && s.db.Load() != nil,
-	}
-	if info.Quarantined == nil {
-		info.Quarantined = []string{}
 	}
 	if !st.lastBackup.IsZero() {
 		last := st.lastBackup

@@ -79,7 +79,7 @@ func (s *Store) Collect(ch chan<- prometheus.Metric) {
 	s.m.transactions.Collect(ch)
 	s.m.commitSeconds.Collect(ch)
 	s.m.backupFailures.Collect(ch)
-	info := s.Info()
+	info := s.state()
 	gauge := func(d *prometheus.Desc, v float64) { ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v) }
 	if info.SizeBytes > 0 {
 		gauge(descSize, float64(info.SizeBytes))
