@@ -2,12 +2,11 @@ package api
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
 	"time"
-
-	"github.com/gorilla/websocket"
 
 	"controlcenter/exporter"
 )
@@ -179,15 +178,35 @@ func metricsFrame(snap *exporter.Snapshot, now time.Time) MetricsFrame {
 	return MetricsFrame{cpuOf(snap).Usage, memoryOf(snap).Percent, mainDiskOf(snap).Percent, stamp(now)}
 }
 
-// prepare encodes a frame once for all clients: JSON and the WebSocket header.
-func prepare(v any) (*websocket.PreparedMessage, error) {
+// message is a frame as it goes over the wire (RFC 6455 section 5.2: header, then payload), encoded once for all clients.
+type message struct {
+	plain  []byte
+	pinged []byte // the same behind a ping, in one write
+}
+
+const (
+	finText = 0x81 // FIN, opcode text
+	finPing = 0x89
+	finPong = 0x8a
+)
+
+// pingFrame asks a client to show that it still reads.
+func pingFrame() []byte { return []byte{finPing, 0} }
+
+func prepare(v any) (*message, error) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return nil, fmt.Errorf("encode frame: %w", err)
 	}
-	m, err := websocket.NewPreparedMessage(websocket.TextMessage, body)
-	if err != nil {
-		return nil, fmt.Errorf("prepare frame: %w", err)
+	b := append(pingFrame(), finText)
+	switch n := len(body); {
+	case n < 126:
+		b = append(b, byte(n))
+	case n <= math.MaxUint16:
+		b = binary.BigEndian.AppendUint16(append(b, 126), uint16(n))
+	default:
+		b = binary.BigEndian.AppendUint64(append(b, 127), uint64(n))
 	}
-	return m, nil
+	b = append(b, body...)
+	return &message{plain: b[2:], pinged: b}, nil
 }

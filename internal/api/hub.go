@@ -23,11 +23,11 @@ const (
 var streamNames = [streamCount]string{"system", "metrics"}
 
 const (
-	writeLimit = 5 * time.Second  // a write that takes longer ends the connection
-	pingEvery  = 30 * time.Second //
-	pongWait   = 15 * time.Second // after a ping
-	closeWait  = time.Second      // for the closing handshake
-	watchEvery = time.Second      // how often clients are looked after; the cadence of the metrics stream
+	writeLimit = 5 * time.Second // a write that takes longer ends the connection
+	pingEvery  = 4 * time.Second // pings ride along with frames: two bytes more
+	silence    = 9 * time.Second // who was not heard for so long does not read: its socket may take frames for minutes yet
+	closeWait  = time.Second     // for the closing handshake
+	watchEvery = time.Second     // how often clients are looked after; the cadence of the metrics stream
 )
 
 // rounds delivers a snapshot per round of the sampler.
@@ -63,14 +63,14 @@ type hub struct {
 }
 
 // times are the hub's patience; a test has less of it.
-type times struct{ write, ping, pong, watch time.Duration }
+type times struct{ write, ping, silence, watch time.Duration }
 
 func newHub(log *slog.Logger, m *selfMetrics, newest func() *exporter.Snapshot, listen func() rounds, st func() *Settings) *hub {
 	return &hub{
 		log: log, metrics: m, newest: newest, listen: listen, settings: st,
 		join: make(chan *client), leave: make(chan *client), stop: make(chan struct{}), quit: make(chan struct{}),
 		caps:  caps{total: 20_000, perLocal: 20_000, perRemote: 256, by: map[string]int{}},
-		times: times{writeLimit, pingEvery, pongWait, watchEvery},
+		times: times{writeLimit, pingEvery, silence, watchEvery},
 	}
 }
 
@@ -82,17 +82,17 @@ type client struct {
 	index   int // in the stream's list
 	ping    time.Time
 
-	slot    chan *websocket.PreparedMessage // the newest frame not yet written; nil = only look at pinging
-	gone    chan struct{}                   // closed by the reader when the connection ended
-	writing atomic.Int64                    // unix nanoseconds when the write under way began; 0 = none
-	seen    atomic.Int64                    // unix nanoseconds when it was last heard
-	pinging atomic.Bool                     // a ping is to be written
+	slot    chan *message // the newest frame not yet written; nil = only look at pinging
+	gone    chan struct{} // closed by the reader when the connection ended
+	writing atomic.Int64  // unix nanoseconds when the write under way began; 0 = none
+	seen    atomic.Int64  // unix nanoseconds when it was last heard
+	pinging atomic.Bool   // a ping is to be written
 }
 
 // streamState is the hub's view of one stream.
 type streamState struct {
 	clients []*client
-	frame   *websocket.PreparedMessage
+	frame   *message
 	seq     uint64    // of the snapshot in frame
 	sent    time.Time // when a frame was last handed out
 }
@@ -176,7 +176,7 @@ func (h *hub) run(ctx context.Context) error {
 }
 
 // frame returns the encoded frame of a snapshot; of one snapshot it is encoded once.
-func (h *hub) frame(st *streamState, stream int, snap *exporter.Snapshot) *websocket.PreparedMessage {
+func (h *hub) frame(st *streamState, stream int, snap *exporter.Snapshot) *message {
 	if st.frame != nil && st.seq == snap.Seq {
 		return st.frame
 	}
@@ -220,15 +220,18 @@ func (h *hub) look(st *streamState, now time.Time) {
 	for _, c := range st.clients {
 		began := c.writing.Load()
 		switch {
-		case began != 0 && now.UnixNano()-began > int64(h.times.write), now.UnixNano()-c.seen.Load() > int64(h.times.ping+h.times.pong):
+		case began != 0 && now.UnixNano()-began > int64(h.times.write), now.UnixNano()-c.seen.Load() > int64(h.times.silence):
 			h.metrics.cut.WithLabelValues(streamNames[c.stream]).Inc()
 			c.hangUp() // its reader reports it
 		case now.After(c.ping):
 			c.ping = now.Add(h.times.ping)
 			c.pinging.Store(true)
+			if 2*h.settings().StreamInterval <= h.times.ping {
+				break // the next frame takes it along
+			}
 			select {
 			case c.slot <- nil:
-			default: // a frame lies there: the writer comes by anyway
+			default: // a frame lies there
 			}
 		}
 	}
@@ -287,13 +290,7 @@ func (c *client) write(quit <-chan struct{}) {
 		select {
 		case f := <-c.slot:
 			c.writing.Store(time.Now().UnixNano())
-			var err error
-			if f != nil {
-				err = c.conn.WritePreparedMessage(f)
-			}
-			if err == nil && c.pinging.CompareAndSwap(true, false) {
-				err = c.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeLimit))
-			}
+			_, err := c.conn.NetConn().Write(c.bytes(f))
 			c.writing.Store(0)
 			if err != nil {
 				c.hangUp()
@@ -309,11 +306,29 @@ func (c *client) write(quit <-chan struct{}) {
 	}
 }
 
+// bytes is what to write for a slot's content: nil is a ping alone.
+func (c *client) bytes(f *message) []byte {
+	ping := c.pinging.CompareAndSwap(true, false)
+	switch {
+	case f == nil:
+		return pingFrame()
+	case ping:
+		return f.pinged
+	default:
+		return f.plain
+	}
+}
+
 // read throws away what the client says (some send their own pings and subscriptions) and notices its end.
 func (c *client) read(leave chan<- *client, quit <-chan struct{}) {
 	c.conn.SetPongHandler(func(string) error {
 		c.seen.Store(time.Now().UnixNano())
 		return nil
+	})
+	c.conn.SetPingHandler(func(said string) error { // gorilla's own would leave a write deadline behind
+		c.seen.Store(time.Now().UnixNano())
+		_, err := c.conn.NetConn().Write(append([]byte{finPong, byte(len(said))}, said...)) // at most 125 bytes
+		return err
 	})
 	for {
 		if _, _, err := c.conn.NextReader(); err != nil {

@@ -70,7 +70,7 @@ func (s *Server) stream(up *websocket.Upgrader, stream int) http.HandlerFunc {
 		}
 		c := &client{
 			conn: conn, stream: stream, address: address,
-			slot: make(chan *websocket.PreparedMessage, 1), gone: make(chan struct{}),
+			slot: make(chan *message, 1), gone: make(chan struct{}),
 		}
 		c.seen.Store(time.Now().UnixNano())
 		if !s.hub.add(c) {

@@ -290,7 +290,7 @@ func TestSlowReaderIsCutWhileOthersGetEveryFrame(t *testing.T) {
 
 func TestSilentClientIsCutAndAnsweringOneIsNot(t *testing.T) {
 	s, f := startFed(t, func(h *hub) {
-		h.times = times{time.Second, 50 * time.Millisecond, 200 * time.Millisecond, 10 * time.Millisecond}
+		h.times = times{time.Second, 50 * time.Millisecond, 2 * time.Second, 10 * time.Millisecond}
 	})
 	good := s.dial("/ws")
 	next(t, good)
