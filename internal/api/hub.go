@@ -226,7 +226,7 @@ func (h *hub) look(st *streamState, now time.Time) {
 		case now.After(c.ping):
 			c.ping = now.Add(h.times.ping)
 			c.pinging.Store(true)
-			if 2*h.settings().StreamInterval <= h.times.ping {
+			if every := h.settings().StreamInterval; every > 0 && 2*every <= h.times.ping {
 				break // the next frame takes it along
 			}
 			select {
