@@ -20,7 +20,11 @@ var may = map[string][]string{
 	".":                  {"internal/app", "internal/cli", "internal/config"},
 	"exporter":           {},
 	"internal/config":    {},
+	"control":            {"control/probe", "internal/event", "internal/store", "internal/unit"},
+	"control/probe":      {"internal/unit"},
+	"internal/event":     {"internal/store"},
 	"internal/store":     {},
+	"internal/unit":      {},
 	"internal/api":       {"exporter"},
 	"internal/app":       {"exporter", "internal/api", "internal/config", "internal/store"},
 	"internal/cli":       {"exporter", "internal/api", "internal/config", "internal/store"},
@@ -40,6 +44,7 @@ var owner = map[string][]string{
 	"github.com/goccy/go-yaml":               {"internal/config", "internal/cli"},
 	"github.com/spf13/cobra":                 {"internal/cli"},
 	"github.com/prometheus/exporter-toolkit": {"internal/app"},
+	"github.com/robfig/cron/v3":              {"control"},
 	"github.com/invopop/jsonschema":          {"internal/config"},
 }
 
