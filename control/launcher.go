@@ -21,8 +21,8 @@ type Launcher interface {
 	Signal(ctx context.Context, run, signal string, tree bool) error
 	// KillTree kills everything that belongs to a run.
 	KillTree(ctx context.Context, run string) error
-	// Hold makes the launcher restart the service of the run no more by itself, whatever [LaunchSpec.Away] said.
-	Hold(ctx context.Context, run string) error
+	// Hold makes the launcher restart the service no more by itself, whatever [LaunchSpec.Away] of its last launch said.
+	Hold(ctx context.Context, service string) error
 	// Runs lists what lives and what has ended and was not acknowledged.
 	Runs(ctx context.Context) ([]RunState, error)
 	// Exits delivers ends as they happen, each at least once. It is read by one goroutine, all the time.
@@ -54,8 +54,8 @@ type Away struct {
 	Policy       Policy
 	SuccessCodes []int
 	Initial, Max unit.Duration
-	Factor       float64
-	Limit        RestartLimit
+	HealthyAfter unit.Duration
+	Attempts     int // restarts in a row before it gives up; 0 = any number
 }
 
 // Started describes a run that began.
