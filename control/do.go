@@ -229,7 +229,8 @@ type Outcome struct {
 }
 
 // DoAll does the same to many services at once, in the order of their dependencies: start from the bottom up, stop from the
-// top down. ids are services; tags choose all that have one of them; neither chooses all.
+// top down. ids are services; tags choose all that have one of them; neither chooses all,
+// but starts no jobs.
 func (m *Manager) DoAll(ctx context.Context, c Command, ids, tags []string) ([]Outcome, error) {
 	if _, ok := c.Verb.signal(); !ok {
 		return nil, errorf(ErrInvalid, "%q is none of start, stop, restart, reload, kill", c.Verb)
@@ -245,7 +246,8 @@ func (m *Manager) DoAll(ctx context.Context, c Command, ids, tags []string) ([]O
 	x := m.index.Load()
 	for _, s := range x.list {
 		hasTag := slices.ContainsFunc(s.status().Spec.Tags, func(t string) bool { return slices.Contains(tags, t) })
-		if hasTag || len(ids) == 0 && len(tags) == 0 {
+		everything := len(ids) == 0 && len(tags) == 0 && (s.status().Spec.Type == TypeService || c.Verb == VerbStop || c.Verb == VerbKill)
+		if hasTag || everything {
 			chosen[s.key] = s
 		}
 	}
@@ -277,8 +279,11 @@ func (m *Manager) DoAll(ctx context.Context, c Command, ids, tags []string) ([]O
 				return
 			}
 			next, err := m.Do(ctx, one)
-			if c.Verb == VerbStart && errors.Is(err, ErrConflict) && next != nil && next.PID != 0 {
-				err = nil
+			if r, ok := errors.AsType[*RefusedError](err); ok && c.Verb == VerbStart && (r.State == Starting || r.State == Running) {
+				// It was started meanwhile because another one needs it.
+				limited, cancel := context.WithTimeout(ctx, launchTimeout)
+				next, err = s.await(limited, func(st *Status) bool { return st.State != Starting })
+				cancel()
 			}
 			out[i] = Outcome{st.ID, next, err}
 		})

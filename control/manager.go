@@ -368,7 +368,7 @@ func (m *Manager) boot(ctx context.Context, s *service) {
 		err := m.needs(ctx, s, &c, true)
 		if err == nil {
 			if st = s.status(); st.Wanted && st.State.Final() {
-				_ = m.send(ctx, s, &c, sigStart, waitNothing)
+				_ = m.send(ctx, s, &c, sigStart, waitNothing) // what goes wrong is in its status and history
 			}
 			return
 		}

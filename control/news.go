@@ -326,8 +326,9 @@ func (s *service) attach(ctx context.Context, msg attachMsg) {
 	}
 	s.catchUp(ctx)
 	rebooted := s.rec.BootID != s.m.o.BootID && s.rec.BootID != ""
-	msg.reply <- s.rec.Wanted && s.spec.Type == TypeService &&
-		(s.mach.state == Stopped || rebooted && s.mach.state.Final())
+	start := s.rec.Wanted && s.spec.Type == TypeService && (s.mach.state == Stopped || rebooted && s.mach.state.Final())
+	s.show, s.tell = true, true
+	s.answers = append(s.answers, func() { msg.reply <- start })
 }
 
 // stopLeft ends what was being stopped when the last process ended.

@@ -218,7 +218,7 @@ func (s *service) move(in input, c cause) ([]effect, error) {
 	if err != nil || rule == nil {
 		return nil, err
 	}
-	s.mach, s.dirty = next, true
+	s.mach, s.dirty = next, s.dirty || next != before
 	if next.state != before.state {
 		s.rec.State, s.rec.Since, s.rec.Reason = next.state, time.Now().UTC(), c.why
 		s.retryAt = time.Time{}
