@@ -25,8 +25,8 @@ func TestRunningServicesAreNotTouchedByARestartOfTheDaemon(t *testing.T) {
 		if after.Health != Healthy {
 			t.Errorf("probes do not go on: %s", after.Health)
 		}
-		if len(r.f.signals) != 0 || r.f.count["a"] != 1 {
-			t.Errorf("signals %v, launches %d", r.f.signals, r.f.count["a"])
+		if r.f.sent() != "" || r.f.times("a") != 1 {
+			t.Errorf("signals %s, launches %d", r.f.sent(), r.f.times("a"))
 		}
 	})
 }
@@ -34,7 +34,7 @@ func TestRunningServicesAreNotTouchedByARestartOfTheDaemon(t *testing.T) {
 func TestExitsWhileAwayAreBookedExactlyOnce(t *testing.T) {
 	bubble(t, map[string]string{"crash": `{"restart": {"jitter": 0}}`, "end": `{}`, "stay": `{"restart": {"policy": "no"}}`}, func(r *rig) {
 		r.must("start crash", "start end", "start stay")
-		r.f.keepAcks = true // the first daemon's acknowledgements never arrive
+		r.f.loseAcks() // the first daemon's acknowledgements never arrive
 		r.restart(func() {
 			time.Sleep(time.Minute)
 			r.f.crash("crash", 7)
@@ -68,8 +68,8 @@ func TestExitsWhileAwayAreBookedExactlyOnce(t *testing.T) {
 			check("again")
 		}
 		r.is("crash running end exited stay failed")
-		if r.f.count["end"] != 1 || r.f.count["stay"] != 1 {
-			t.Errorf("launches: end %d, stay %d", r.f.count["end"], r.f.count["stay"])
+		if r.f.times("end") != 1 || r.f.times("stay") != 1 {
+			t.Errorf("launches: end %d, stay %d", r.f.times("end"), r.f.times("stay"))
 		}
 	})
 }
@@ -77,17 +77,22 @@ func TestExitsWhileAwayAreBookedExactlyOnce(t *testing.T) {
 func TestAnExitReportedTwiceCountsOnce(t *testing.T) {
 	bubble(t, map[string]string{"a": `{"restart": {"jitter": 0}}`}, func(r *rig) {
 		r.must("start a")
-		r.f.keepAcks = true
+		r.f.loseAcks()
 		run := r.f.alive("a").Run
 		r.f.crash("a", 1)
 		r.wait(2 * time.Second)
-		r.f.exits <- *r.f.runs[run].Exit
+		r.f.mu.Lock()
+		again := *r.f.runs[run].Exit
+		r.f.mu.Unlock()
+		r.f.exits <- again
 		r.wait(time.Second)
 		if st := r.status("a"); st.Crashes != 1 || st.State != Running || st.Restarts != 1 {
 			t.Errorf("%+v", st)
 		}
-		if r.f.acks[run] < 2 {
-			t.Errorf("acknowledged %d times, want twice", r.f.acks[run])
+		r.f.mu.Lock()
+		defer r.f.mu.Unlock()
+		if n := r.f.acks[run]; n < 2 {
+			t.Errorf("acknowledged %d times, want twice", n)
 		}
 	})
 }

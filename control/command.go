@@ -163,6 +163,9 @@ func (s *service) define(ctx context.Context, msg defineMsg) {
 		s.rec.Anchor, s.rec.LastDue = now, now
 	}
 	s.spec = msg.spec
+	if s.spec.Type == TypeJob {
+		s.rec.Wanted = false
+	}
 	if err := s.saveAll(ctx, s.take()); err != nil {
 		s.life, s.spec, s.pending, s.dirty = saved, old, change{}, false
 		msg.reply <- err

@@ -34,7 +34,8 @@ func (s *service) schedule() {
 	}
 	now := time.Now()
 	from := now
-	if s.rec.LastDue.After(from) {
+	// The clock was set back: what ran does not run again. Unless it had been far ahead, which must not stop the job for good.
+	if s.rec.LastDue.After(now) && s.rec.LastDue.Sub(now) < 3*time.Hour {
 		from = s.rec.LastDue
 	}
 	s.nextRun = s.spec.Schedule.Next(from, s.rec.Anchor)

@@ -86,12 +86,12 @@ func TestCatchUpAfterDowntime(t *testing.T) {
 				r.wait(5 * time.Minute)
 				r.restart(func() { time.Sleep(time.Hour) }) // from 0:05 to 1:05
 				r.wait(time.Minute)
-				if n := r.f.count["j"]; n != want {
+				if n := r.f.times("j"); n != want {
 					t.Errorf("%d runs were made up for, want %d", n, want)
 				}
 				r.restart(nil)
 				r.wait(time.Minute)
-				if n := r.f.count["j"]; n != want {
+				if n := r.f.times("j"); n != want {
 					t.Errorf("%d runs after a second restart, want %d", n, want)
 				}
 				if next := r.status("j").Job.NextRun; !next.Equal(r.f.begin.Add(70 * time.Minute)) {

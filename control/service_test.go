@@ -3,6 +3,7 @@ package control
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,7 +73,7 @@ func TestFailedExecIsNotRepeated(t *testing.T) {
 		}
 		r.wait(time.Hour)
 		r.is("a failed secret failed cwd failed")
-		if n := r.f.count["a"]; n != 1 {
+		if n := r.f.times("a"); n != 1 {
 			t.Errorf("%d launches, want 1", n)
 		}
 		if err := r.SetSecret(r.t.Context(), "secret", "KEY", "s3cret", "tester"); err != nil {
@@ -86,29 +87,32 @@ func TestFailedExecIsNotRepeated(t *testing.T) {
 }
 
 func TestTakenPortNamesItsOwner(t *testing.T) {
-	taken := true
-	synctestPort(t, &taken, func(r *rig) {
+	var taken atomic.Bool
+	taken.Store(true)
+	withPort(t, &taken, func(r *rig) {
 		if err := r.do("start a"); !errors.Is(err, ErrFailed) || err.Error() != `start "a": port 8188 is taken by python3 (pid 42)` {
 			t.Errorf("got %v", err)
 		}
 		r.is("a failed")
-		taken = false
+		taken.Store(false)
 		r.must("start a")
 		// In the middle of a restart a port may still be in use: that is waited for.
-		taken = true
+		taken.Store(true)
 		r.f.crash("a", 1)
 		r.is("a backoff")
 		r.wait(time.Second)
 		r.is("a backoff")
-		taken = false
+		taken.Store(false)
 		r.wait(time.Minute)
 		r.is("a running")
 	})
 }
 
-func synctestPort(t *testing.T, taken *bool, fn func(*rig)) {
+func withPort(t *testing.T, taken *atomic.Bool, fn func(*rig)) {
 	bubble(t, map[string]string{"a": `{"ports": [8188]}`}, func(r *rig) {
-		r.edit = func(o *Options) { o.PortOwner = func(uint16) (string, bool) { return "python3 (pid 42)", *taken } }
+		r.edit = func(o *Options) {
+			o.PortOwner = func(uint16) (string, bool) { return "python3 (pid 42)", taken.Load() }
+		}
 		r.restart(nil)
 		fn(r)
 	})
@@ -156,7 +160,7 @@ func TestStubbornServiceIsKilledAfterItsGrace(t *testing.T) {
 			t.Errorf("took %s, want 3s", took)
 		}
 		r.is("a stopped")
-		if got, want := strings.Join(r.f.signals, ", "), "a SIGINT, a kill"; got != want {
+		if got, want := r.f.sent(), "a SIGINT, a kill"; got != want {
 			t.Errorf("signals: got %q, want %q", got, want)
 		}
 		if st := r.status("a"); st.Crashes != 0 || st.LastExit.Result != ResultStopped {
@@ -210,7 +214,7 @@ func TestStopDuringBackOffAndDuringLaunch(t *testing.T) {
 		r.must("stop a")
 		r.wait(time.Hour)
 		r.is("a stopped")
-		if n := r.f.count["a"]; n != 1 {
+		if n := r.f.times("a"); n != 1 {
 			t.Errorf("%d launches, want 1", n)
 		}
 		r.f.does("slow", behaviour{slow: 2 * time.Second})
@@ -237,8 +241,8 @@ func TestLostAnswerIsResolvedByAsking(t *testing.T) {
 		}
 		r.wait(time.Minute)
 		r.is("lives running never running")
-		if st := r.status("lives"); st.PID == 0 || r.f.count["lives"] != 1 {
-			t.Errorf("found again: %+v, %d launches", st, r.f.count["lives"])
+		if st := r.status("lives"); st.PID == 0 || r.f.times("lives") != 1 {
+			t.Errorf("found again: %+v, %d launches", st, r.f.times("lives"))
 		}
 	})
 }
@@ -250,7 +254,7 @@ func TestReload(t *testing.T) {
 		}
 		r.must("start a", "start b", "reload a")
 		synctest.Wait()
-		if got := strings.Join(r.f.signals, ","); got != "a SIGHUP" {
+		if got := r.f.sent(); got != "a SIGHUP" {
 			t.Errorf("signals %q", got)
 		}
 		if err := r.do("reload b"); !errors.Is(err, ErrConflict) || err.Error() != `"b" has no reload signal` {

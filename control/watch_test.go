@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -137,7 +138,7 @@ func TestWatchdogAndNotify(t *testing.T) {
 			r.Notify("a", "WATCHDOG=1")
 		}
 		r.is("a running")
-		if n := r.f.count["a"]; n != 1 {
+		if n := r.f.times("a"); n != 1 {
 			t.Errorf("%d launches", n)
 		}
 		r.wait(11 * time.Second)
@@ -150,17 +151,18 @@ func TestWatchdogAndNotify(t *testing.T) {
 
 func TestTooMuchMemoryRestarts(t *testing.T) {
 	bubble(t, map[string]string{"a": `{"limits": {"restart_above": "1GiB"}}`}, func(r *rig) {
-		use := 100.0
+		var use atomic.Int64
+		use.Store(100)
 		r.edit = func(o *Options) {
-			o.Resources = func(string) (Resources, bool) { return Resources{ResidentBytes: use * (1 << 20)}, true }
+			o.Resources = func(string) (Resources, bool) { return Resources{ResidentBytes: float64(use.Load() << 20)}, true }
 		}
 		r.restart(nil)
 		r.must("start a")
 		r.wait(time.Minute)
-		if n := r.f.count["a"]; n != 1 {
+		if n := r.f.times("a"); n != 1 {
 			t.Fatalf("%d launches", n)
 		}
-		use = 1500
+		use.Store(1500)
 		r.wait(6 * time.Second)
 		if st := r.status("a"); st.LastExit == nil || !strings.HasPrefix(st.LastExit.Reason, "its memory is 1500 MiB, above 1GiB") {
 			t.Errorf("%+v %+v", st, st.LastExit)
