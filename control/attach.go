@@ -45,6 +45,11 @@ func (s *service) attach(ctx context.Context, msg attachMsg) {
 			}
 			s.settle.Stop()
 			s.settled, alive = true, true
+			if s.spec.Probes.Startup != nil && s.rec.State == Starting {
+				s.mach = machine{state: Starting, proc: live, gen: s.rec.Gen}
+				continue
+			}
+			s.said.Load().ready.Store(true) // it was up; it will not say so again
 			s.mach = machine{state: Running, proc: live, gen: s.rec.Gen}
 		case r.Run == s.rec.Run && s.cur.EndedAt != nil: // booked before, but not acknowledged
 			s.pending.acks = append(s.pending.acks, r.Run)
@@ -65,7 +70,11 @@ func (s *service) attach(ctx context.Context, msg attachMsg) {
 	switch {
 	case alive:
 		s.note(event.Info, "service.reattached", fmt.Sprintf("%s went on while nobody was watching, pid %d", s.spec.DisplayName, s.rec.PID), cause{}, map[string]string{"run": s.rec.Run})
-		s.perform(ctx, true, []effect{doWatch})
+		effects := []effect{doWatch}
+		if s.mach.state == Starting {
+			effects = []effect{doArm, doWatch}
+		}
+		s.perform(ctx, true, effects)
 		if !s.rec.Wanted && s.spec.Type == TypeService {
 			s.stopLeft(ctx)
 		}

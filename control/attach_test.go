@@ -31,6 +31,21 @@ func TestRunningServicesAreNotTouchedByARestartOfTheDaemon(t *testing.T) {
 	})
 }
 
+func TestAServiceThatWasComingUpGoesOnComingUp(t *testing.T) {
+	bubble(t, map[string]string{"a": `{"probes": {"startup": {"log": "loaded", "interval": "1s", "failure": 20}}}`}, func(r *rig) {
+		r.must("start a")
+		r.restart(nil)
+		r.wait(10 * time.Second)
+		r.is("a starting")
+		r.say("a", "loaded")
+		r.wait(2 * time.Second)
+		r.is("a running")
+		if st := r.status("a"); st.Starts != 1 || r.f.times("a") != 1 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
 func TestExitsWhileAwayAreBookedExactlyOnce(t *testing.T) {
 	bubble(t, map[string]string{"crash": `{"restart": {"jitter": 0}}`, "end": `{}`, "stay": `{"restart": {"policy": "no"}}`}, func(r *rig) {
 		r.must("start crash", "start end", "start stay")

@@ -179,6 +179,7 @@ func (s *service) define(ctx context.Context, msg defineMsg) {
 		}
 	}
 	s.schedule()
+	s.listen(ctx)
 	s.show, s.tell = true, true
 	s.answer(msg.reply, nil)
 }

@@ -95,8 +95,8 @@ func (s *service) environ(ctx context.Context, spec *Spec) ([]string, error) {
 	if err != nil {
 		return nil, &LaunchError{Reason: err.Error(), Cause: err}
 	}
-	if s.m.o.NotifySocket != "" {
-		env = append(env, "NOTIFY_SOCKET="+s.m.o.NotifySocket)
+	if path := s.socket(spec); path != "" {
+		env = append(env, "NOTIFY_SOCKET="+path)
 	}
 	return env, nil
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -26,8 +25,8 @@ type Options struct {
 	BootID   string       // of the machine's boot: runs of another boot are not looked for
 	Files    []Definition // what the configuration file defines
 
-	Getenv       func(string) (string, bool) // nil = os.LookupEnv
-	NotifySocket string                      // given to services as NOTIFY_SOCKET; "" = none. Its reader calls [Manager.Notify].
+	Getenv    func(string) (string, bool) // nil = os.LookupEnv
+	NotifyDir string                      // where the sockets are that services with a watchdog or notify probe speak to; "" = none
 
 	// Tail returns the last n lines a run has written.
 	Tail func(ctx context.Context, service, run string, n int) ([]string, error)
@@ -216,18 +215,9 @@ func (m *Manager) Subscribe(buffer int) ([]*Status, *event.Subscription) {
 	return event.Snapshot(m.o.Bus, m.List, buffer, Changed{}.Topic(), Removed{}.Topic())
 }
 
-// Notify takes a message that a service has sent over the notification socket: READY=1 and WATCHDOG=1.
+// Notify takes a message of a service as if it had come over its notification socket: READY=1, WATCHDOG=1.
 func (m *Manager) Notify(service, message string) {
-	s := m.index.Load().byKey[Key(service)]
-	if s == nil {
-		return
-	}
-	for line := range strings.Lines(message) {
-		switch strings.TrimSpace(line) {
-		case "READY=1":
-			s.said.Load().ready.Store(true)
-		case "WATCHDOG=1":
-			s.said.Load().alive.Store(time.Now().UnixNano())
-		}
+	if s := m.index.Load().byKey[Key(service)]; s != nil {
+		s.heard(message)
 	}
 }

@@ -48,6 +48,7 @@ type service struct {
 	unsaved  []*change
 	lost     bool // the store does not take it
 	retry    bool // it is time to try again
+	listens  bool // it reads its notification socket
 	gone     bool // removed: the owner ends
 	unwatch  context.CancelFunc
 	deadline *time.Timer
@@ -159,6 +160,7 @@ func (s *service) run(ctx context.Context) {
 		s.commit(context.WithoutCancel(ctx))
 	}()
 	s.schedule()
+	s.listen(ctx)
 	s.publish(true)
 	for !s.gone {
 		select {
