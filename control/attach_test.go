@@ -112,6 +112,24 @@ func TestAnExitReportedTwiceCountsOnce(t *testing.T) {
 	})
 }
 
+func TestAnExitReportedTwiceWithNoRunBetweenCountsOnce(t *testing.T) {
+	bubble(t, map[string]string{"a": `{"restart": {"policy": "no"}}`}, func(r *rig) {
+		r.must("start a")
+		r.f.loseAcks()
+		run := r.f.alive("a").Run
+		r.f.crash("a", 1)
+		r.is("a failed")
+		r.f.mu.Lock()
+		again := *r.f.runs[run].Exit
+		r.f.mu.Unlock()
+		r.f.exits <- again
+		r.wait(time.Second)
+		if st := r.status("a"); st.Crashes != 1 || strings.Count(r.history("a"), "crashed") != 1 {
+			t.Errorf("%+v %s", st, r.history("a"))
+		}
+	})
+}
+
 func TestRestartsOfTheLauncherAreTakenOver(t *testing.T) {
 	bubble(t, map[string]string{"a": `{}`}, func(r *rig) {
 		r.must("start a")

@@ -134,8 +134,10 @@ func TestStopOfWhatIsNeededIsRefusedOrTakesAllAlong(t *testing.T) {
 }
 
 func TestFailedDependencyFailsTheStartWithItsReason(t *testing.T) {
-	bubble(t, map[string]string{"a": `{"depends_on": {"b": {"condition": "healthy", "timeout": "20s"}}}`, "b": `{"probes": {"readiness": {"log": "ready", "interval": "1s"}}}`,
-		"c": `{"depends_on": {"d": {}}}`, "d": `{"restart": {"policy": "no"}}`}, func(r *rig) {
+	bubble(t, map[string]string{
+		"a": `{"depends_on": {"b": {"condition": "healthy", "timeout": "20s"}}}`, "b": `{"probes": {"readiness": {"log": "ready", "interval": "1s"}}}`,
+		"c": `{"depends_on": {"d": {}}}`, "d": `{"restart": {"policy": "no"}}`,
+	}, func(r *rig) {
 		if err := r.do("start a"); !errors.Is(err, ErrConflict) || err.Error() != `"a" needs "b" to be healthy, which it was not within 20s` {
 			t.Errorf("got %v", err)
 		}

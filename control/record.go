@@ -145,8 +145,6 @@ type write struct {
 
 const batch = 256
 
-var errEnding = errors.New("control is ending")
-
 // run writes until ctx ends, and what was queued by then.
 func (w *writer) run(ctx context.Context) {
 	lasting := context.WithoutCancel(ctx)

@@ -134,6 +134,10 @@ func TestCrashLoopBacksOffAndThenFails(t *testing.T) {
 		r.f.does("a", behaviour{})
 		r.must("start a")
 		r.is("a running")
+		r.f.crash("a", 1)
+		r.is("a backoff")
+		r.wait(time.Second)
+		r.is("a starting")
 	})
 }
 
@@ -243,6 +247,48 @@ func TestLostAnswerIsResolvedByAsking(t *testing.T) {
 		r.is("lives running never running")
 		if st := r.status("lives"); st.PID == 0 || r.f.times("lives") != 1 {
 			t.Errorf("found again: %+v, %d launches", st, r.f.times("lives"))
+		}
+	})
+}
+
+func TestAnAnswerThatComesTooLateMakesNoSecondCopy(t *testing.T) {
+	bubble(t, map[string]string{"a": `{"restart": {"policy": "always"}}`}, func(r *rig) {
+		r.f.does("a", behaviour{slow: 30 * time.Second}) // deaf to its context, too
+		if _, err := r.Do(r.t.Context(), Command{Service: "a", Verb: VerbStart, Wait: WaitNot}); err != nil {
+			t.Fatal(err)
+		}
+		r.wait(20 * time.Second)
+		r.is("a unknown") // the launcher knows no such run yet, which proves nothing
+		r.wait(time.Minute)
+		r.is("a running")
+		if n := r.f.times("a"); n != 1 {
+			t.Errorf("%d launches, want 1", n)
+		}
+	})
+}
+
+func TestNewsOfAnOlderRunChangesNothing(t *testing.T) {
+	bubble(t, map[string]string{"a": `{}`}, func(r *rig) {
+		r.must("start a")
+		old := r.status("a").Run
+		r.must("restart a")
+		s, err := r.find("a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, msg := range []any{
+			probeMsg{run: old, unwell: "late", result: ResultUnhealthy},
+			newsMsg{sig: sigGone, run: old},
+			newsMsg{sig: sigFound, run: old},
+			newsMsg{sig: sigExited, run: old, exit: &Exit{Run: old, Service: "a", Signal: "SIGTERM", At: time.Now()}},
+		} {
+			before := r.status("a")
+			if err := s.post(r.t.Context(), msg); err != nil {
+				t.Fatal(err)
+			}
+			if st := r.status("a"); st.State != Running || st.Run != before.Run || st.Crashes != 0 {
+				t.Errorf("%T: %+v", msg, st)
+			}
 		}
 	})
 }

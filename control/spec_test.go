@@ -43,10 +43,12 @@ func TestGivenBeatsTemplateBeatsDefault(t *testing.T) {
 }
 
 func TestEachWrongFieldIsNamed(t *testing.T) {
-	s, err := (&Spec{ID: "bad id!", Type: "x", Template: "nope", Command: nil, Cwd: "rel", Ports: []uint16{80, 80}, Tags: []string{"a b"}, Env: map[string]string{"1x": "", "T": "a\x00"},
+	s, err := (&Spec{
+		ID: "bad id!", Type: "x", Template: "nope", Command: nil, Cwd: "rel", Ports: []uint16{80, 80}, Tags: []string{"a b"}, Env: map[string]string{"1x": "", "T": "a\x00"},
 		Secrets: []string{"T"}, Umask: "9", Nice: 99, Group: "g", SuccessCodes: []int{-1}, Reload: "SIGFOO", DependsOn: map[string]Dependency{"bad id!": {Condition: "x"}},
 		Restart: Restart{Policy: "sometimes", Factor: 0.5}, Stop: Stop{Signal: "SIGFOO"}, Limits: Limits{CPU: -1}, Logs: Logs{Mode: "x", Keep: -1},
-		Schedule: &Schedule{Cron: "61 * * * *", Overlap: "x", Timezone: "Mars/Base"}}).Effective()
+		Schedule: &Schedule{Cron: "61 * * * *", Overlap: "x", Timezone: "Mars/Base"},
+	}).Effective()
 	if err != nil {
 		t.Fatal(err)
 	}
