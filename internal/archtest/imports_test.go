@@ -19,12 +19,16 @@ const module = "controlcenter"
 var may = map[string][]string{
 	".":                  {"internal/app", "internal/cli", "internal/config"},
 	"exporter":           {},
-	"internal/config":    {},
-	"internal/store":     {},
+	"control":            {"control/probe", "internal/event", "internal/store", "internal/unit"},
+	"control/probe":      {"internal/unit"},
 	"internal/api":       {"exporter", "internal/store"},
 	"internal/app":       {"exporter", "internal/api", "internal/config", "internal/store"},
-	"internal/cli":       {"exporter", "internal/api", "internal/config", "internal/store"},
 	"internal/archtest":  {},
+	"internal/cli":       {"exporter", "internal/api", "internal/config", "internal/store"},
+	"internal/config":    {},
+	"internal/event":     {"internal/store"},
+	"internal/store":     {},
+	"internal/unit":      {},
 	"e2e":                {},
 	"bench/exporter":     {"bench/internal/rig"},
 	"bench/internal/rig": {},
@@ -41,6 +45,7 @@ var owner = map[string][]string{
 	"github.com/goccy/go-yaml":               {"internal/config", "internal/cli"},
 	"github.com/spf13/cobra":                 {"internal/cli"},
 	"github.com/prometheus/exporter-toolkit": {"internal/app"},
+	"github.com/robfig/cron/v3":              {"control"},
 	"github.com/invopop/jsonschema":          {"internal/config"},
 }
 

@@ -1,0 +1,71 @@
+//go:build unix
+
+package control
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"controlcenter/internal/event"
+	"controlcenter/internal/store"
+)
+
+// A real socket and real time: a bubble's clock would stand still while the socket is waited for.
+func TestServiceSaysItIsReadyOverItsSocket(t *testing.T) {
+	db, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	f := newFake()
+	m, err := New(t.Context(), Options{
+		Store: db, Bus: &event.Bus{}, Launcher: f, NotifyDir: t.TempDir(), Getenv: func(string) (string, bool) { return "", false },
+		Files: []Definition{{parsed(t, "a", `{"probes": {"readiness": {"notify": true, "interval": "100ms"}}}`), "f:1"}, {parsed(t, "b", `{}`), "f:2"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = m.Run(ctx) })
+	defer wg.Wait()
+	defer cancel()
+	for _, name := range []string{"a", "b"} {
+		if _, err := m.Do(ctx, Command{Service: name, Verb: VerbStart}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if env := f.alive("b").spec.Env; len(env) != 0 {
+		t.Errorf("a service that does not ask for a socket has %v", env)
+	}
+	path, ok := strings.CutPrefix(strings.Join(f.alive("a").spec.Env, " "), "NOTIFY_SOCKET=")
+	if !ok {
+		t.Fatalf("environment %v", f.alive("a").spec.Env)
+	}
+	if st, _ := m.Get("a"); st.Health == Healthy {
+		t.Error("healthy before it has said so")
+	}
+	conn, err := net.Dial("unixgram", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("STATUS=loaded\nREADY=1")); err != nil {
+		t.Fatal(err)
+	}
+	limited, stop := context.WithTimeout(ctx, 20*time.Second)
+	defer stop()
+	s, err := m.find("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st, err := s.await(limited, func(st *Status) bool { return st.Health == Healthy }); err != nil {
+		t.Errorf("%s: %v", st.Health, err)
+	}
+}

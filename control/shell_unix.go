@@ -1,0 +1,5 @@
+//go:build !windows
+
+package control
+
+func shell(command string) []string { return []string{"/bin/sh", "-c", command} }

@@ -1,0 +1,3 @@
+package control
+
+func shell(command string) []string { return []string{"cmd.exe", "/C", command} }
