@@ -10,7 +10,6 @@ need=(
   "prometheus-node-exporter prometheus-node-exporter"
   "prometheus-process-exporter prometheus-process-exporter"
   "bindfs bindfs"
-  "fusermount3 fuse3"
   "setpriv util-linux"
   "gcc gcc"
   "/usr/lib/python3/dist-packages/fastapi python3-fastapi"
