@@ -8,9 +8,10 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/klauspost/compress/gzhttp"
+	"github.com/klauspost/compress/gzip"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	_ "github.com/prometheus/client_golang/prometheus/promhttp/zstd" // offers zstd to scrapers that accept it
 	dto "github.com/prometheus/client_model/go"
 
 	"controlcenter/exporter"
@@ -27,7 +28,7 @@ func (s *Server) metricsRows() []*row {
 		queryParam("exclude[]", "Not these collectors; not together with collect[]", list),
 	}
 	options := func(r *row) {
-		r.tag, r.plain = "Metrics", true // promhttp negotiates its own compression
+		r.tag, r.plain = "Metrics", true // compressed by compressScrape
 		r.query = []string{"name[]", "collect[]", "exclude[]"}
 	}
 	text := "text/plain; version=0.0.4"
@@ -46,7 +47,7 @@ func (s *Server) promHandler(node bool) http.HandlerFunc {
 		return http.NotFound // the server that only makes the document
 	}
 	whole := s.scrape(exporter.Filter{Node: node}, !node)
-	return func(w http.ResponseWriter, r *http.Request) {
+	return compressScrape(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.RawQuery == "" {
 			whole.ServeHTTP(w, r)
 			return
@@ -61,7 +62,17 @@ func (s *Server) promHandler(node bool) http.HandlerFunc {
 		u := *r.URL
 		u.RawQuery, q.URL = "", &u
 		s.scrape(f, self).ServeHTTP(w, &q)
+	})
+}
+
+// compressScrape offers gzip and zstd in their fastest form. promhttp would use the standard library's gzip at its default
+// level, which costs as much as all the rest of a scrape for bytes that mostly go over loopback.
+func compressScrape(h http.HandlerFunc) http.HandlerFunc {
+	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(gzipFrom), gzhttp.CompressionLevel(gzip.BestSpeed), gzhttp.EnableZstd(true), gzhttp.PreferZstd(false))
+	if err != nil {
+		return h // cannot happen: the options are constants
 	}
+	return wrap(h)
 }
 
 func (s *Server) scrape(f exporter.Filter, self bool) http.Handler {
@@ -70,8 +81,9 @@ func (s *Server) scrape(f exporter.Filter, self bool) http.Handler {
 		g.self = s.o.Registry
 	}
 	return promhttp.HandlerForTransactional(g, promhttp.HandlerOpts{
-		EnableOpenMetrics: true,
-		ErrorHandling:     promhttp.ContinueOnError, // one broken collector must not hide the others
+		EnableOpenMetrics:  true,
+		DisableCompression: true,                     // compressScrape does it
+		ErrorHandling:      promhttp.ContinueOnError, // one broken collector must not hide the others
 	})
 }
 
