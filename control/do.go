@@ -83,7 +83,7 @@ func (m *Manager) Do(ctx context.Context, c Command) (*Status, error) {
 		}
 	}
 	err = m.send(ctx, s, &c, sig, wait)
-	if e, failed := errors.AsType[*Error](err); failed && e.Kind == ErrFailed && m.o.Tail != nil {
+	if e, failed := errors.AsType[*Error](err); failed && errors.Is(e.Kind, ErrFailed) && m.o.Tail != nil {
 		with := *e
 		if st := s.status(); st.LastExit != nil {
 			with.Lines, _ = m.o.Tail(ctx, s.key, st.LastExit.Run, reportLines)
@@ -185,13 +185,14 @@ func (m *Manager) need(ctx context.Context, who string, dep *service, d Dependen
 
 // hopeless says that a dependency will not come to meet its condition by itself.
 func hopeless(st *Status, c Condition, began uint64, boot bool) bool {
-	switch {
-	case st.State == Failed || st.State == Stuck:
+	switch st.State {
+	case Failed, Stuck:
 		return st.State == Stuck || st.Gen > began || boot
-	case st.State == Exited:
+	case Exited:
 		return c != ConditionCompleted && (st.Gen > began || boot)
+	default:
+		return false
 	}
-	return false
 }
 
 // stopDependents refuses to stop what running services need, or stops them first.

@@ -4,7 +4,6 @@ package control
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -18,7 +17,7 @@ import (
 
 // A real socket and real time: a bubble's clock would stand still while the socket is waited for.
 func TestServiceSaysItIsReadyOverItsSocket(t *testing.T) {
-	db, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	db, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

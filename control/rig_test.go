@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -35,7 +34,7 @@ func bubble(t *testing.T, specs map[string]string, fn func(*rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{t: t, f: newFake(), lines: map[string][]string{}, boot: "boot-1"}
-		db, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		db, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +69,7 @@ func parsed(t testing.TB, name, text string) *Spec {
 func (r *rig) start() {
 	r.t.Helper()
 	o := Options{
-		Store: r.db, Bus: &event.Bus{}, Launcher: r.f, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), BootID: r.boot, Files: r.files,
+		Store: r.db, Bus: &event.Bus{}, Launcher: r.f, Log: slog.New(slog.DiscardHandler), BootID: r.boot, Files: r.files,
 		Getenv: func(string) (string, bool) { return "", false },
 		Tail: func(_ context.Context, service, _ string, n int) ([]string, error) {
 			r.mu.Lock()

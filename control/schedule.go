@@ -70,7 +70,7 @@ func (p *Schedule) Next(t, anchor time.Time) time.Time {
 		if t.Before(anchor) {
 			return anchor
 		}
-		return anchor.Add((t.Sub(anchor)/p.Every.Std() + 1) * p.Every.Std())
+		return anchor.Add((t.Sub(anchor)/p.Every.Std() + 1) * p.Every.Std()) //nolint:durationcheck // a count times a duration
 	case p.At != "":
 		if at, err := time.Parse(time.RFC3339, p.At); err == nil && at.After(t) {
 			return at

@@ -185,9 +185,17 @@ func (d *daemonState) reloadOnSignal(ctx context.Context) error {
 	}
 }
 
+// webConfigFile is web.config_file as it is in force, "" when nothing is loaded.
+func (d *daemonState) webConfigFile() string {
+	if l := d.loaded.Load(); l != nil {
+		return l.Config.Web.ConfigFile
+	}
+	return ""
+}
+
 func (d *daemonState) registry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	registerSelf(r)
-	r.MustRegister(d.store, &d.reloads)
+	r.MustRegister(d.store, &d.reloads, certificateExpiry{d.webConfigFile})
 	return r
 }

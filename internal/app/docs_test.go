@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/gorilla/websocket"
 	dto "github.com/prometheus/client_model/go"
@@ -82,6 +83,8 @@ func testDaemon(t testing.TB) (*daemonState, []*dto.MetricFamily) {
 	c := config.Default()
 	c.Storage.Path = t.TempDir()
 	d := &daemonState{log: log}
+	c.Web.ConfigFile = webFile(t, time.Now().Add(time.Hour)) // so that every family shows
+	d.loaded.Store(&config.Loaded{Config: c})
 	d.sampler = exporter.NewSampler(exporter.Options{Settings: samplerSettings(&c), Logger: log})
 	d.web.Store(webSettings(&c, config.WebFile{}))
 	d.reloads.note(nil)

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/goccy/go-yaml"
 )
@@ -10,9 +11,19 @@ import (
 // WebFile is what the daemon's own rules need to know of a web configuration file. The file itself, in exporter-toolkit's
 // form, is read and checked by that library.
 type WebFile struct {
-	TLS         bool // tls_server_config is there
-	Users       bool // basic_auth_users has a user
-	Credentials bool // that, or clients must show a certificate that is verified
+	TLS         bool   // tls_server_config is there
+	CertFile    string // the server's certificate; "" = none, or written into the file itself
+	Users       bool   // basic_auth_users has a user
+	Credentials bool   // that, or clients must show a certificate that is verified
+}
+
+// certFile resolves a certificate's path as exporter-toolkit does: relative to the folder of the web configuration file.
+func certFile(path string, v any) string {
+	name, _ := v.(string)
+	if name == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(path), name)
 }
 
 // ReadWebFile reads the file named by web.config_file; "" is an empty one.
@@ -33,6 +44,7 @@ func ReadWebFile(path string) (WebFile, error) {
 	}
 	return WebFile{
 		TLS:         len(f.TLS) > 0,
+		CertFile:    certFile(path, f.TLS["cert_file"]),
 		Users:       len(f.Users) > 0,
 		Credentials: len(f.Users) > 0 || f.TLS["client_auth_type"] == "RequireAndVerifyClientCert",
 	}, nil

@@ -13,9 +13,9 @@ func TestReadWebFile(t *testing.T) {
 	}{
 		{"empty", "", WebFile{}},
 		{"users", "basic_auth_users: {ann: $2y$10$x}\n", WebFile{Users: true, Credentials: true}},
-		{"tls", "tls_server_config: {cert_file: a, key_file: b}\n", WebFile{TLS: true}},
-		{"certificates asked for", "tls_server_config: {cert_file: a, client_auth_type: RequireAndVerifyClientCert}\n", WebFile{TLS: true, Credentials: true}},
-		{"certificates not verified", "tls_server_config: {cert_file: a, client_auth_type: RequestClientCert}\n", WebFile{TLS: true}},
+		{"tls", "tls_server_config: {cert_file: /a, key_file: b}\n", WebFile{TLS: true, CertFile: "/a"}},
+		{"certificates asked for", "tls_server_config: {client_auth_type: RequireAndVerifyClientCert}\n", WebFile{TLS: true, Credentials: true}},
+		{"certificates not verified", "tls_server_config: {client_auth_type: RequestClientCert}\n", WebFile{TLS: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "web.yml")
