@@ -9,12 +9,17 @@ import (
 
 	"github.com/prometheus/common/version"
 
+	"controlcenter/control/keeper"
 	"controlcenter/internal/app"
 	"controlcenter/internal/cli"
 	"controlcenter/internal/config"
 )
 
 func main() {
+	build := version.Version + " " + version.GetRevision() + " " + version.BuildDate
+	if len(os.Args) > 1 && os.Args[1] == "keep" { // before anything else: this process is to stay small
+		os.Exit(keeper.Main(os.Args[2:], build, os.Stdout, os.Stderr))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := cli.Execute(ctx, cli.Options{
 		Version: cli.Version{Version: version.Version, Revision: version.GetRevision(), BuildDate: version.BuildDate},

@@ -14,8 +14,8 @@ import (
 
 var runIDs = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
 
-// newRunID returns an id that no other run has; ids of later runs are greater. 26 characters of [0-9a-z].
-func newRunID() string {
+// NewRunID returns an id that no other run has; ids of later runs are greater. 26 characters of [0-9a-z].
+func NewRunID() string {
 	var b [16]byte
 	binary.BigEndian.PutUint64(b[:8], uint64(time.Now().UnixMicro()))
 	_, _ = rand.Read(b[8:]) // never fails

@@ -64,6 +64,7 @@ type Started struct {
 	PID        int
 	StartTicks uint64 // start time of the process as the platform counts it; with PID it names the process for good
 	At         time.Time
+	Warnings   []string `json:",omitempty"` // what the platform could not do of what the definition asks: "limits.memory is not in force: …"
 }
 
 // Exit tells how a run ended. Exactly one of Code, Signal and Unknown is set.

@@ -55,7 +55,10 @@ type Resources struct {
 }
 
 // LogCounts counts what was logged, since the log was first written.
-type LogCounts struct{ Bytes, Lines, Dropped float64 }
+type LogCounts struct {
+	Bytes, Lines, Dropped float64
+	Fault                 string // why the log takes nothing at present; "" = it does
+}
 
 // Manager holds all services. See the package comment.
 type Manager struct {

@@ -48,7 +48,7 @@ func (s *service) newRun(c cause, before machine) {
 	} else {
 		s.diedAt = time.Time{}
 	}
-	s.rec.Gen, s.rec.Run, s.rec.Trigger = s.mach.gen, newRunID(), c.trigger
+	s.rec.Gen, s.rec.Run, s.rec.Trigger = s.mach.gen, NewRunID(), c.trigger
 	s.rec.PID, s.rec.StartTicks, s.rec.BootID = 0, 0, s.m.o.BootID
 	s.rec.StartedAt = time.Now().UTC()
 	s.ended, s.settled, s.changed, s.waiting, s.grace = end{}, false, false, "", 0

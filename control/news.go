@@ -89,6 +89,9 @@ func (s *service) began(st Started) {
 	}
 	s.note(event.Info, "service.started", fmt.Sprintf("%s was started, pid %d", s.spec.DisplayName, st.PID), cause{actor: s.cur.Actor, why: s.cur.Reason},
 		map[string]string{"run": s.rec.Run, "trigger": s.rec.Trigger})
+	for _, w := range st.Warnings {
+		s.note(event.Warning, "service.warning", s.spec.DisplayName+": "+w, cause{}, map[string]string{"run": s.rec.Run})
+	}
 }
 
 // account books the end of the present run, once, and returns why it ended.

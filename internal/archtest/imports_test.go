@@ -17,7 +17,7 @@ const module = "controlcenter"
 
 // may says which packages of ours each package may import. A new package is a new row.
 var may = map[string][]string{
-	".":                  {"internal/app", "internal/cli", "internal/config"},
+	".":                  {"control/keeper", "internal/app", "internal/cli", "internal/config"},
 	"exporter":           {},
 	"control":            {"control/probe", "internal/event", "internal/store", "internal/unit"},
 	"control/probe":      {"internal/unit"},

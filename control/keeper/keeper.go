@@ -1,0 +1,498 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"controlcenter/control"
+	"controlcenter/control/logs"
+)
+
+// keeper is the process. Its lock is held for moments only: never while something is spawned, written to a socket or waited
+// for.
+type keeper struct {
+	dir, logDir string
+	build       string
+	boot        string
+	began       time.Time
+	log         *slog.Logger
+	journal     *journal
+	lock        *os.File
+	listener    *net.UnixListener
+	buffers     chan []byte // what pumps read with
+	framing     *logs.Buffers
+
+	launching sync.WaitGroup // requests to launch that are being carried out
+	kick      chan struct{}  // look for processes that have ended
+
+	mu        sync.Mutex
+	settled   *sync.Cond // spawning or finishing has fallen
+	runs      map[string]*run
+	services  map[string]*service
+	peer      *conn // the daemon; nil = it is away
+	spawning  int   // processes being started: a child nobody knows may be one of them
+	finishing int   // ends being dealt with
+	frozen    bool  // the binary is being replaced
+	freeze    chan struct{}
+	quit      chan struct{} // closed: end, nothing runs
+	idleSince time.Time
+	group     *string // folder of our control groups, "" = none; nil = not looked for yet
+}
+
+const (
+	socketName  = "keeper.sock"
+	lockName    = "keeper.lock"
+	journalName = "journal"
+	// idleAfter is how long a keeper that nobody needs stays: a daemon that restarts finds the same one.
+	idleAfter  = 10 * time.Second
+	bufferSize = 256 << 10
+)
+
+func newKeeper(dir, logDir, build string, log *slog.Logger) *keeper {
+	k := &keeper{
+		dir: dir, logDir: logDir, build: build, boot: BootID(), began: time.Now().UTC(), log: log,
+		buffers: make(chan []byte, 2), framing: &logs.Buffers{}, kick: make(chan struct{}, 1),
+		runs: map[string]*run{}, services: map[string]*service{}, freeze: make(chan struct{}), quit: make(chan struct{}),
+	}
+	k.settled = sync.NewCond(&k.mu)
+	for range cap(k.buffers) {
+		k.buffers <- make([]byte, bufferSize)
+	}
+	return k
+}
+
+// Config is what a keeper process is started with.
+type Config struct {
+	Dir    string // its folder: socket, lock, journal
+	LogDir string // of what services write
+	Build  string // names the binary; a daemon of another build replaces it
+	Log    *slog.Logger
+	Resume int // descriptor of what the last binary handed over; 0 = none
+}
+
+// errLocked is why a second keeper of a folder ends.
+var errLocked = errors.New("another keeper works in this folder")
+
+// serve is the keeper. It returns nil when nobody needs it any more.
+func serve(ctx context.Context, c Config) error {
+	debug.SetGCPercent(50) // a few MiB more or less are what this process is judged by
+	for _, dir := range []string{c.Dir, c.LogDir} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("make folder: %w", err)
+		}
+	}
+	k := newKeeper(c.Dir, c.LogDir, c.Build, c.Log)
+	if err := becomeParent(); err != nil {
+		k.log.Warn("strays of services will not be seen", "err", err)
+	}
+	var handed *handover
+	var err error
+	if c.Resume != 0 {
+		handed, err = k.resume(c.Resume)
+	} else {
+		err = k.open()
+	}
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	k.watchEnds(ctx)
+	if handed != nil {
+		k.goOn(handed)
+	} else {
+		k.takeUp(k.journal.book.order)
+	}
+	go k.accept()
+	go k.keepJournal(ctx)
+	go k.watchIdle(ctx)
+	select {
+	case <-ctx.Done():
+	case <-k.quit:
+	}
+	// Whoever connects from here on starts another keeper, as soon as the lock is free.
+	_ = k.listener.Close()
+	k.journal.sync()
+	return nil
+}
+
+// open takes the folder: at most one keeper has it.
+func (k *keeper) open() error {
+	var err error
+	if k.lock, err = lockFile(filepath.Join(k.dir, lockName)); err != nil {
+		return err
+	}
+	if k.journal, _, err = openJournal(filepath.Join(k.dir, journalName)); err != nil {
+		return err
+	}
+	if k.listener, err = listenSocket(k.dir); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	return nil
+}
+
+func (k *keeper) accept() {
+	for {
+		nc, err := k.listener.AcceptUnix()
+		if err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
+				return
+			}
+			k.log.Error("accept", "err", err)
+			time.Sleep(100 * time.Millisecond) // out of descriptors: it may pass
+			continue
+		}
+		if err := checkPeer(nc); err != nil {
+			k.log.Warn("refused a connection", "err", err)
+			_ = nc.Close()
+			continue
+		}
+		go k.talk(newConn(nc), nil)
+	}
+}
+
+// talk answers one daemon until its connection ends.
+func (k *keeper) talk(c *conn, first *message) {
+	defer k.hangUp(c)
+	if first != nil {
+		if err := c.send(first); err != nil {
+			return
+		}
+	}
+	for {
+		m, files, err := c.receive()
+		if err != nil {
+			return
+		}
+		if m.Op == opHello {
+			k.greet(c, m)
+			continue
+		}
+		k.mu.Lock()
+		ours := k.peer == c
+		k.mu.Unlock()
+		if !ours {
+			closeAll(files)
+			return // it has not said hello, or another daemon has since
+		}
+		k.handle(c, m, files)
+	}
+}
+
+// greet makes a connection the daemon's. A newer one takes the place of an older one, which may hang.
+func (k *keeper) greet(c *conn, m *message) {
+	answer := &message{ID: m.ID, Protocol: protocol, Build: k.build, PID: os.Getpid(), BootID: k.boot, Started: k.began}
+	if m.Protocol > protocol+100 || m.Protocol < 1 {
+		answer.Error = &wireError{Text: fmt.Sprintf("protocol %d is not known here, only 1 to %d", m.Protocol, protocol)}
+		_ = c.send(answer)
+		return
+	}
+	k.mu.Lock()
+	old := k.peer
+	k.peer = c
+	k.back()
+	var live []*run
+	for _, r := range k.runs {
+		if r.exit == nil && r.pid != 0 {
+			live = append(live, r)
+		}
+	}
+	k.mu.Unlock()
+	if old != nil && old != c {
+		old.close()
+	}
+	if c.send(answer) != nil {
+		return
+	}
+	for _, r := range live {
+		k.pass(c, r)
+	}
+}
+
+// pass gives the daemon second descriptors of a run, so that its pipes outlive this process.
+func (k *keeper) pass(c *conn, r *run) {
+	if c == nil || !passes {
+		return
+	}
+	m := &message{Op: pushRun}
+	var files []*os.File
+	k.mu.Lock()
+	s := r.state()
+	for name, f := range map[string]*os.File{"out": r.out, "err": r.err, "pid": r.proc.handle()} {
+		if f == nil || r.exit != nil {
+			continue
+		}
+		if d, err := duplicate(f); err == nil { // ours may be closed at any moment
+			m.FDs, files = append(m.FDs, name), append(files, d)
+		}
+	}
+	m.Launch = r.spec
+	k.mu.Unlock()
+	m.State = &s
+	_ = c.send(m, files...) // who cannot be told has hung up
+	closeAll(files)
+}
+
+// hangUp notes that a daemon is gone. What ended and was not taken note of is now ours to restart.
+func (k *keeper) hangUp(c *conn) {
+	c.close()
+	k.mu.Lock()
+	if k.peer != c || k.frozen {
+		k.mu.Unlock()
+		return
+	}
+	k.peer = nil
+	last := map[string]*run{}
+	for _, r := range k.runs {
+		if o := last[r.service]; o == nil || r.at.After(o.at) {
+			last[r.service] = r
+		}
+	}
+	k.mu.Unlock()
+	for _, r := range last {
+		k.considerAway(r)
+	}
+}
+
+// handle carries out one request. What may take time does so beside the connection; answers carry the request's number.
+func (k *keeper) handle(c *conn, m *message, files []*os.File) {
+	beside := func(do func() *message) {
+		k.launching.Add(1)
+		go func() {
+			defer k.launching.Done()
+			answer := do()
+			answer.ID = m.ID
+			_ = c.send(answer) // the daemon asks again when it is back
+		}()
+	}
+	switch m.Op {
+	case opLaunch:
+		if m.Launch == nil {
+			_ = c.send(&message{ID: m.ID, Error: &wireError{Text: "launch without a definition", Certain: true}})
+			return
+		}
+		beside(func() *message {
+			started, err := k.launch(m.Launch)
+			return &message{State: &control.RunState{Started: started}, Error: wire(err)}
+		})
+	case opRuns:
+		// Every launch that came before is decided before the answer is made.
+		go func() {
+			k.launching.Wait()
+			_ = c.send(&message{ID: m.ID, States: k.states()})
+		}()
+	case opSignal:
+		_ = c.send(&message{ID: m.ID, Error: wire(k.signal(m.Run, m.Signal, m.Tree))})
+	case opKill:
+		beside(func() *message { return &message{Error: wire(k.kill(m.Run))} })
+	case opHold:
+		k.hold(m.Service)
+		_ = c.send(&message{ID: m.ID})
+	case opAck:
+		k.ack(m.Run)
+		_ = c.send(&message{ID: m.ID})
+	case opCounts:
+		_ = c.send(&message{ID: m.ID, Counts: k.counts()})
+	case opAdopt:
+		k.adopt(m, files)
+		_ = c.send(&message{ID: m.ID})
+	case opReaped:
+		k.reaped(m.Run, m.Status)
+		_ = c.send(&message{ID: m.ID})
+	case opUpgrade:
+		if err := k.upgrade(c, m); err != nil {
+			_ = c.send(&message{ID: m.ID, Error: wire(err)})
+		}
+	case opQuit:
+		_ = c.send(&message{ID: m.ID, Error: wire(k.leave())})
+	default:
+		closeAll(files)
+		_ = c.send(&message{ID: m.ID, Error: &wireError{Text: "request " + m.Op + " is not known here"}})
+	}
+}
+
+func (k *keeper) states() []control.RunState {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	all := make([]control.RunState, 0, len(k.runs))
+	for _, r := range k.runs {
+		if r.pid != 0 || r.exit != nil {
+			all = append(all, r.state())
+		}
+	}
+	slices.SortFunc(all, func(a, b control.RunState) int { return a.At.Compare(b.At) })
+	return all
+}
+
+func (k *keeper) counts() map[string]control.LogCounts {
+	k.mu.Lock()
+	all := make([]*service, 0, len(k.services))
+	for _, s := range k.services {
+		all = append(all, s)
+	}
+	k.mu.Unlock()
+	out := make(map[string]control.LogCounts, len(all))
+	for _, s := range all {
+		out[s.id] = s.counts()
+	}
+	return out
+}
+
+// living returns a run that has a process, nil when it has ended or is not known.
+func (k *keeper) livingLocked(id string) *run {
+	r := k.runs[id]
+	if r == nil || r.pid == 0 || r.exit != nil {
+		return nil
+	}
+	return r
+}
+
+func (k *keeper) signal(id, name string, tree bool) error {
+	k.mu.Lock()
+	r := k.livingLocked(id)
+	k.mu.Unlock()
+	if r == nil {
+		return nil
+	}
+	if tree {
+		for _, pid := range k.members(r) {
+			k.signalMember(r, pid, name)
+		}
+		return nil
+	}
+	// A process that is not reaped keeps its number, and reaping takes the same lock.
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if r.exit != nil {
+		return nil
+	}
+	return r.proc.signal(r, name)
+}
+
+// kill ends the tree of a run, and what is left of one whose main process has ended.
+func (k *keeper) kill(id string) error {
+	k.mu.Lock()
+	r := k.runs[id]
+	k.mu.Unlock()
+	if r == nil || r.pid == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), killWait)
+	defer cancel()
+	if left := k.killTree(ctx, r); left > 0 {
+		return fmt.Errorf("%d processes of run %s have not ended %s after SIGKILL", left, id, killWait)
+	}
+	return nil
+}
+
+func (k *keeper) hold(id string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if s := k.services[id]; s != nil {
+		s.held = true
+		if s.pending != nil {
+			s.pending.Stop()
+			s.pending = nil
+		}
+	}
+}
+
+func (k *keeper) ack(id string) {
+	k.mu.Lock()
+	r := k.runs[id]
+	if r == nil || r.exit == nil || r.ending {
+		k.mu.Unlock()
+		return
+	}
+	delete(k.runs, id)
+	k.mu.Unlock()
+	if err := k.journal.append(entry{Op: jAck, Run: id}); err != nil {
+		k.log.Error("journal", "run", id, "err", err) // it will be reported once more
+	}
+}
+
+// needed says whether anything depends on this process.
+func (k *keeper) neededLocked() bool {
+	if k.spawning > 0 || k.finishing > 0 || k.frozen {
+		return true
+	}
+	for _, r := range k.runs {
+		if r.exit == nil {
+			return true
+		}
+	}
+	for _, s := range k.services {
+		if s.pending != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// leave ends the keeper if nothing runs.
+func (k *keeper) leave() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.neededLocked() {
+		return errors.New("services run")
+	}
+	k.frozen = true
+	close(k.quit)
+	return nil
+}
+
+func (k *keeper) watchIdle(ctx context.Context) {
+	tick := time.NewTicker(idleAfter / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		k.mu.Lock()
+		if k.peer != nil || k.neededLocked() {
+			k.idleSince = time.Time{}
+		} else if k.idleSince.IsZero() {
+			k.idleSince = time.Now()
+		}
+		done := !k.idleSince.IsZero() && time.Since(k.idleSince) >= idleAfter
+		k.mu.Unlock()
+		if done && k.leave() == nil {
+			return
+		}
+	}
+}
+
+// keepJournal brings appended entries to the disk and keeps the file short.
+func (k *keeper) keepJournal(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-k.journal.dirty:
+			k.journal.sync()
+			if k.journal.large() {
+				if err := k.journal.compact(); err != nil {
+					k.log.Error("journal", "err", err)
+				}
+			}
+		}
+	}
+}
+
+// freezing is closed while the binary is being replaced.
+func (k *keeper) freezing() <-chan struct{} {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.freeze
+}

@@ -1,0 +1,491 @@
+package keeper
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// passes says whether descriptors can be handed to the daemon.
+const passes = true
+
+// runMark is the variable in the environment of each process of a run by which those are recognised that have left its group.
+const runMark = "CONTROLCENTER_RUN"
+
+// BootID names the machine's boot; "" when it cannot be known.
+func BootID() string {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// becomeParent makes this process the parent of all descendants whose parents end.
+func becomeParent() error {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("become subreaper: %w", err)
+	}
+	return nil
+}
+
+// proc is what is kept of a run's main process: a descriptor that means this process and no other, whatever becomes of its
+// number.
+type proc struct {
+	mu sync.Mutex
+	fd *os.File // pidfd; nil on kernels without
+}
+
+func (p *proc) handle() *os.File {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.fd
+}
+
+func (p *proc) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fd != nil {
+		_ = p.fd.Close()
+		p.fd = nil
+	}
+}
+
+// restore takes a descriptor that was kept open over an upgrade.
+func (p *proc) restore(fd int) { p.fd = pidfdFile(fd) }
+
+// memoryFile opens a file that is on no disk and survives execve: environments are written into it.
+func memoryFile() (int, error) {
+	return unix.MemfdCreate("controlcenter-handover", 0) //nolint:wrapcheck // the caller says what was being done
+}
+
+func pidfdFile(fd int) *os.File {
+	_ = unix.SetNonblock(fd, true)
+	return os.NewFile(uintptr(fd), "pidfd")
+}
+
+// control calls f with the number of the descriptor while it is open for sure.
+func (p *proc) control(f func(fd int) error) error {
+	h := p.handle()
+	if h == nil {
+		return unix.ENOSYS
+	}
+	raw, err := h.SyscallConn()
+	if err != nil {
+		return err //nolint:wrapcheck // the callers say what was being done
+	}
+	var ferr error
+	if err := raw.Control(func(fd uintptr) { ferr = f(int(fd)) }); err != nil {
+		return err //nolint:wrapcheck // the callers say what was being done
+	}
+	return ferr
+}
+
+func (p *proc) signal(r *run, name string) error {
+	sig := unix.SignalNum(name)
+	if sig == 0 {
+		return fmt.Errorf("signal %s is not known here", name)
+	}
+	err := p.control(func(fd int) error { return unix.PidfdSendSignal(fd, sig, nil, 0) })
+	if errors.Is(err, unix.ENOSYS) || errors.Is(err, os.ErrClosed) {
+		if err = unix.ESRCH; startTicks(r.pid) == r.ticks {
+			err = unix.Kill(r.pid, sig)
+		}
+	}
+	if err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("send %s to pid %d: %w", name, r.pid, err)
+	}
+	return nil
+}
+
+// adopt opens a descriptor of a process that is not our child and says whether it lives.
+func (p *proc) adopt(r *run, handle *os.File) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fd = handle; handle == nil {
+		fd, err := unix.PidfdOpen(r.pid, unix.PIDFD_NONBLOCK)
+		if err != nil {
+			return false
+		}
+		p.fd = pidfdFile(fd)
+	}
+	// The descriptor is open: from here on the number cannot be given away without it being seen.
+	return startTicks(r.pid) == r.ticks
+}
+
+// better takes a descriptor that was opened earlier than ours: it may know an end that ours does not.
+func (p *proc) better(handle *os.File) {
+	p.mu.Lock()
+	old := p.fd
+	p.fd = handle
+	p.mu.Unlock()
+	if old != nil {
+		_ = old.Close()
+	}
+}
+
+// waitForeign blocks until the process has ended.
+func (p *proc) waitForeign(int, uint64) {
+	for {
+		h := p.handle()
+		if h == nil {
+			return
+		}
+		raw, err := h.SyscallConn()
+		if err != nil {
+			return
+		}
+		err = raw.Read(func(fd uintptr) bool {
+			fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}} //nolint:gosec // a descriptor fits
+			n, _ := unix.Poll(fds, 0)
+			return n > 0
+		})
+		if err == nil {
+			return
+		}
+		if p.handle() == h { // not closed because a better one came
+			return
+		}
+	}
+}
+
+// pidfdInfo is struct pidfd_info of linux/pidfd.h, its first version with exit information (64 bytes).
+type pidfdInfo struct {
+	mask, cgroup                                                      uint64
+	pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid uint32
+	exitCode                                                          int32
+}
+
+const (
+	pidfdGetInfo  = 0xc040ff0b // _IOWR(0xFF, 11, struct pidfd_info)
+	pidfdInfoExit = 1 << 3
+)
+
+// foreignEnd asks the kernel how a process that is not our child ended (Linux 6.15 and newer); nil = it does not say (yet).
+func (p *proc) foreignEnd() *ending {
+	info := pidfdInfo{mask: pidfdInfoExit}
+	err := p.control(func(fd int) error {
+		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), pidfdGetInfo, uintptr(unsafe.Pointer(&info))); errno != 0 { //nolint:gosec // the only way to this call
+			return errno
+		}
+		return nil
+	})
+	if err != nil || info.mask&pidfdInfoExit == 0 {
+		return nil
+	}
+	return endingOf(unix.WaitStatus(uint32(info.exitCode))) //nolint:gosec // bits, not a number
+}
+
+func endingOf(ws unix.WaitStatus) *ending {
+	switch {
+	case ws.Exited():
+		code := ws.ExitStatus()
+		return &ending{Code: &code}
+	case ws.Signaled():
+		return &ending{Signal: unix.SignalName(ws.Signal())}
+	}
+	return nil
+}
+
+// siginfo is the part of siginfo_t that waitid fills.
+type siginfo struct {
+	signo, errno, code int32
+	_                  int32
+	pid                int32
+	uid                uint32
+	status             int32
+	_                  [100]byte
+}
+
+// peek looks at a child that has ended without taking it out of the system: its end is written down before it is lost. pid 0
+// = any child. It returns 0 when there is none.
+func peek(pid int) (int, *ending) {
+	idtype := unix.P_PID
+	if pid == 0 {
+		idtype = unix.P_ALL
+	}
+	var info siginfo
+	var usage unix.Rusage
+	for {
+		_, _, errno := unix.Syscall6(unix.SYS_WAITID, uintptr(idtype), uintptr(pid), uintptr(unsafe.Pointer(&info)), unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, uintptr(unsafe.Pointer(&usage)), 0) //nolint:gosec // x/sys waits with its own, smaller type
+		if errno == unix.EINTR {
+			continue
+		}
+		if errno != 0 || info.pid == 0 {
+			return 0, nil
+		}
+		break
+	}
+	e := &ending{}
+	if info.code == cldExited {
+		code := int(info.status)
+		e.Code = &code
+	} else {
+		e.Signal = unix.SignalName(syscall.Signal(info.status))
+	}
+	e.Usage.UserSeconds = float64(usage.Utime.Nano()) / 1e9
+	e.Usage.SystemSeconds = float64(usage.Stime.Nano()) / 1e9
+	e.Usage.MaxRSSBytes = usage.Maxrss << 10
+	return int(info.pid), e
+}
+
+const cldExited = 1 // CLD_EXITED of signal.h
+
+func reap(pid int) { _, _ = unix.Wait4(pid, nil, unix.WNOHANG|unix.WALL, nil) }
+
+// watchEnds waits for children that end.
+func (k *keeper) watchEnds(ctx context.Context) {
+	chld := make(chan os.Signal, 1)
+	signal.Notify(chld, unix.SIGCHLD)
+	k.kickReaper() // those that ended before we listened
+	go func() {
+		defer signal.Stop(chld)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-chld:
+			case <-k.kick:
+			}
+			k.reapAll()
+		}
+	}()
+}
+
+func (k *keeper) kickReaper() {
+	select {
+	case k.kick <- struct{}{}:
+	default:
+	}
+}
+
+// reapAll deals with every child that has ended: runs are booked, strays vanish. A child that nobody knows is left alone
+// while something is being started, because it may be that.
+func (k *keeper) reapAll() {
+	for {
+		pid, e := peek(0)
+		if pid == 0 {
+			return
+		}
+		k.mu.Lock()
+		r, waiting := k.byPIDLocked(pid), k.spawning > 0
+		frozen := k.frozen
+		k.mu.Unlock()
+		switch {
+		case frozen:
+			return
+		case r != nil:
+			k.ended(r, e, func() { reap(pid) })
+		case !waiting:
+			reap(pid)
+		default:
+			k.reapKnown()
+			return // the end of the start looks again
+		}
+	}
+}
+
+// reapKnown is reapAll while the first child that has ended is not known yet.
+func (k *keeper) reapKnown() {
+	k.mu.Lock()
+	var live []*run
+	for _, r := range k.runs {
+		if r.exit == nil && r.pid != 0 && !r.foster {
+			live = append(live, r)
+		}
+	}
+	k.mu.Unlock()
+	for _, r := range live {
+		if pid, e := peek(r.pid); pid != 0 {
+			k.ended(r, e, func() { reap(pid) })
+		}
+	}
+}
+
+func (k *keeper) byPIDLocked(pid int) *run {
+	for _, r := range k.runs {
+		if r.pid == pid && !r.foster && r.exit == nil {
+			return r
+		}
+	}
+	return nil
+}
+
+// startTicks returns the start time of a process in clock ticks since boot; 0 = there is none, or it has ended and waits to
+// be reaped.
+func startTicks(pid int) uint64 {
+	state, _, ticks := procStat(pid)
+	if state == 'Z' || state == 'X' {
+		return 0
+	}
+	return ticks
+}
+
+// procStat reads state, parent and start time of a process from /proc/PID/stat; the name in it may hold blanks and parentheses.
+func procStat(pid int) (state byte, parent int, ticks uint64) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, 0, 0
+	}
+	i := bytes.LastIndexByte(b, ')')
+	if i < 0 {
+		return 0, 0, 0
+	}
+	f := bytes.Fields(b[i+1:])
+	if len(f) < 20 {
+		return 0, 0, 0
+	}
+	parent, _ = strconv.Atoi(string(f[1]))
+	ticks, _ = strconv.ParseUint(string(f[19]), 10, 64)
+	return f[0][0], parent, ticks
+}
+
+// processes lists the numbers of all processes.
+func processes() []int {
+	d, err := os.Open("/proc")
+	if err != nil {
+		return nil
+	}
+	defer d.Close()
+	names, _ := d.Readdirnames(-1)
+	var pids []int
+	for _, n := range names {
+		if pid, err := strconv.Atoi(n); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// marked says whether a process carries the mark of a run.
+func marked(pid int, id string) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+	if err != nil {
+		return false
+	}
+	want := []byte(runMark + "=" + id)
+	for v := range bytes.SplitSeq(b, []byte{0}) {
+		if bytes.Equal(v, want) {
+			return true
+		}
+	}
+	return false
+}
+
+// findMarked finds the main process of a run by its mark: the oldest that carries it.
+func findMarked(id string) (int, uint64) {
+	best, bestTicks := 0, uint64(0)
+	for _, pid := range processes() {
+		if marked(pid, id) {
+			if ticks := startTicks(pid); ticks != 0 && (best == 0 || ticks < bestTicks || ticks == bestTicks && pid < best) {
+				best, bestTicks = pid, ticks
+			}
+		}
+	}
+	return best, bestTicks
+}
+
+// members lists the processes of a run that live: those of its control group, or those found by session, descent and mark.
+func (k *keeper) members(r *run) []int {
+	if r.group != "" {
+		if b, err := os.ReadFile(filepath.Join(r.group, "cgroup.procs")); err == nil {
+			var pids []int
+			for f := range bytes.FieldsSeq(b) {
+				if pid, err := strconv.Atoi(string(f)); err == nil && pid > 0 && startTicks(pid) != 0 {
+					pids = append(pids, pid)
+				}
+			}
+			return pids
+		}
+	}
+	if r.pid == 0 {
+		return nil
+	}
+	parents := map[int]int{}
+	var found []int
+	for _, pid := range processes() {
+		state, parent, _ := procStat(pid)
+		if state == 0 || state == 'Z' || state == 'X' || pid == os.Getpid() {
+			continue
+		}
+		parents[pid] = parent
+		switch {
+		case pid == r.pid && startTicks(pid) == r.ticks:
+			found = append(found, pid)
+		case parent == r.pid && startTicks(r.pid) == r.ticks, marked(pid, r.id):
+			found = append(found, pid)
+		}
+	}
+	for grown := true; grown; { // and what descends from those
+		grown = false
+		for pid, parent := range parents {
+			if slices.Contains(found, parent) && !slices.Contains(found, pid) {
+				found, grown = append(found, pid), true
+			}
+		}
+	}
+	return found
+}
+
+// signalMember signals a process of a run's tree, unless its number was given to another meanwhile.
+func (k *keeper) signalMember(r *run, pid int, name string) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	if slices.Contains(k.membersOf(r, pid), pid) {
+		_ = unix.PidfdSendSignal(fd, unix.SignalNum(name), nil, 0)
+	}
+}
+
+// membersOf is members for one process: with a control group the list is cheap, else only this process is looked at.
+func (k *keeper) membersOf(r *run, pid int) []int {
+	if r.group != "" {
+		return k.members(r)
+	}
+	if pid == r.pid && startTicks(pid) == r.ticks || marked(pid, r.id) {
+		return []int{pid}
+	}
+	if _, parent, _ := procStat(pid); parent > 1 && (parent == r.pid || marked(parent, r.id)) {
+		return []int{pid}
+	}
+	return nil
+}
+
+// killTree kills everything that belongs to a run until nothing is left or ctx ends, and says how many are left.
+func (k *keeper) killTree(ctx context.Context, r *run) int {
+	for {
+		whole := false
+		if r.group != "" {
+			whole = os.WriteFile(filepath.Join(r.group, "cgroup.kill"), []byte("1"), 0) == nil
+		}
+		all := k.members(r)
+		if len(all) == 0 {
+			return 0
+		}
+		if !whole {
+			for _, pid := range all {
+				k.signalMember(r, pid, "SIGKILL")
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return len(k.members(r))
+		case <-time.After(3 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,5 @@
+package keeper
+
+import "os"
+
+var ignored []os.Signal

@@ -1,0 +1,45 @@
+//go:build unix
+
+package keeper
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+)
+
+// startKeeper starts a keeper process in a session of its own, with only what it needs of our environment.
+func (c *Client) startKeeper() error {
+	if err := os.MkdirAll(c.o.Dir, 0o700); err != nil {
+		return fmt.Errorf("make keeper's folder: %w", err)
+	}
+	path, err := c.binary()
+	if err != nil {
+		return err
+	}
+	log, err := keeperLog(c.o.Dir)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	args := append(append([]string{}, c.o.Args...), "keep", "-dir", c.o.Dir, "-logs", c.o.LogDir)
+	cmd := exec.Command(path, args...) //nolint:gosec,noctx // our own binary, which is to outlive us
+	cmd.Dir = "/"
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.Env = []string{}
+	for _, v := range os.Environ() {
+		name, _, _ := strings.Cut(v, "=")
+		switch name {
+		case "PATH", "HOME", "TMPDIR", "LANG", "XDG_RUNTIME_DIR", "GOCOVERDIR", "GORACE", "TZ":
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start keeper: %w", err)
+	}
+	go func() { _ = cmd.Wait() }() // it outlives us, or ends because it is not needed
+	return nil
+}
