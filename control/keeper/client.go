@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +21,8 @@ type ClientOptions struct {
 	Binary string       // "" = this program's file
 	Args   []string     // before "keep": for binaries whose keeper is not at the top; nil = none
 	Log    *slog.Logger // nil = slog.Default
+	// NoGroups starts keepers that use no control groups.
+	NoGroups bool
 }
 
 // Client is the daemon's side. It implements control.Launcher; its methods may be called from any goroutine and work while
@@ -256,6 +259,14 @@ func (c *Client) Upgrade(ctx context.Context, path string) error {
 	return err
 }
 
+func (c *Client) arguments() []string {
+	args := append(slices.Clone(c.o.Args), "keep", "-dir", c.o.Dir, "-logs", c.o.LogDir)
+	if c.o.NoGroups {
+		args = append(args, "-groups=false")
+	}
+	return args
+}
+
 func (c *Client) binary() (string, error) {
 	if c.o.Binary != "" {
 		return c.o.Binary, nil
@@ -405,7 +416,18 @@ func (c *Client) hold(m *message, files []*os.File) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if old := c.held[h.state.Run]; old != nil {
-		old.close()
+		// A keeper that has just taken a run up has no pipes of it yet: ours are the only ones.
+		for name, f := range old.files {
+			if h.files[name] != nil {
+				_ = f.Close()
+			} else {
+				h.files[name] = f
+			}
+		}
+		h.mine = old.mine
+		if h.spec == nil {
+			h.spec = old.spec
+		}
 	}
 	c.held[h.state.Run] = h
 }

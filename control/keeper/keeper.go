@@ -72,11 +72,12 @@ func newKeeper(dir, logDir, build string, log *slog.Logger) *keeper {
 
 // Config is what a keeper process is started with.
 type Config struct {
-	Dir    string // its folder: socket, lock, journal
-	LogDir string // of what services write
-	Build  string // names the binary; a daemon of another build replaces it
-	Log    *slog.Logger
-	Resume int // descriptor of what the last binary handed over; 0 = none
+	Dir      string // its folder: socket, lock, journal
+	LogDir   string // of what services write
+	Build    string // names the binary; a daemon of another build replaces it
+	Log      *slog.Logger
+	NoGroups bool // trees are found by descent and mark, as where there are no control groups
+	Resume   int  // descriptor of what the last binary handed over; 0 = none
 }
 
 // errLocked is why a second keeper of a folder ends.
@@ -91,6 +92,9 @@ func serve(ctx context.Context, c Config) error {
 		}
 	}
 	k := newKeeper(c.Dir, c.LogDir, c.Build, c.Log)
+	if c.NoGroups {
+		k.group = new(string)
+	}
 	if err := becomeParent(); err != nil {
 		k.log.Warn("strays of services will not be seen", "err", err)
 	}

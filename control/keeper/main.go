@@ -29,12 +29,14 @@ func Main(args []string, build string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	dir := flags.String("dir", "", "folder of the socket, the lock and the journal")
 	logDir := flags.String("logs", "", "folder of what services write")
+	groups := flags.Bool("groups", true, "use control groups where they can be had")
 	resume := flags.Int("resume", 0, "descriptor of what the last binary handed over")
 	plan := flags.String("exec", "", "what to do before becoming the command that follows")
 	ask := flags.Bool("check", false, "say what this binary can go on from")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
+	shutDoors()
 	switch {
 	case *plan != "":
 		err := execPlan(*plan, flags.Args())
@@ -60,7 +62,7 @@ func Main(args []string, build string, stdout, stderr io.Writer) int {
 			log.Info("SIGTERM is not for the keeper: services run until they are stopped")
 		}
 	}()
-	err := serve(context.Background(), Config{Dir: *dir, LogDir: *logDir, Build: build, Log: log, Resume: *resume})
+	err := serve(context.Background(), Config{Dir: *dir, LogDir: *logDir, Build: build, Log: log, Resume: *resume, NoGroups: !*groups})
 	if errors.Is(err, errLocked) {
 		return 0
 	}

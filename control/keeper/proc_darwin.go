@@ -316,3 +316,10 @@ func childOfOurs(int) bool { return false }
 func waitChild(int, *os.File) *ending { return nil }
 
 func reapStrays(ctx context.Context) { <-ctx.Done() }
+
+// shutDoors keeps every descriptor that this process has, also those it was born with, out of what it starts.
+func shutDoors() {
+	for fd := 3; fd < 1024; fd++ {
+		syscall.CloseOnExec(fd)
+	}
+}

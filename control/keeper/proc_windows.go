@@ -400,8 +400,7 @@ func (c *Client) startKeeper() error {
 		return err
 	}
 	defer log.Close()
-	args := append(append([]string{}, c.o.Args...), "keep", "-dir", c.o.Dir, "-logs", c.o.LogDir)
-	cmd := exec.Command(path, args...) //nolint:gosec,noctx // our own binary, which is to outlive us
+	cmd := exec.Command(path, c.arguments()...) //nolint:gosec,noctx // our own binary, which is to outlive us
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP | windows.CREATE_BREAKAWAY_FROM_JOB, HideWindow: true}
 	if err := cmd.Start(); err != nil {
@@ -410,3 +409,5 @@ func (c *Client) startKeeper() error {
 	go func() { _ = cmd.Wait() }() // it outlives us, or ends because it is not needed
 	return nil
 }
+
+func shutDoors() {} // only what is named is inherited here

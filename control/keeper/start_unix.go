@@ -24,8 +24,7 @@ func (c *Client) startKeeper() error {
 		return err
 	}
 	defer log.Close()
-	args := append(append([]string{}, c.o.Args...), "keep", "-dir", c.o.Dir, "-logs", c.o.LogDir)
-	cmd := exec.Command(path, args...) //nolint:gosec,noctx // our own binary, which is to outlive us
+	cmd := exec.Command(path, c.arguments()...) //nolint:gosec,noctx // our own binary, which is to outlive us
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

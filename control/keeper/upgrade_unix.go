@@ -67,7 +67,6 @@ type handedLog struct {
 	State  logs.State    `json:"state"`
 }
 
-
 // checkBinary asks a binary whether it can go on from here.
 func (k *keeper) checkBinary(path string) error {
 	k.mu.Lock()
@@ -219,7 +218,7 @@ func (k *keeper) become(c *conn, m *message, live []*run) error {
 	if _, err := unix.Seek(mem, 0, io.SeekStart); err != nil {
 		return fmt.Errorf("write handover: %w", err)
 	}
-	argv := []string{"controlcenter", "keep", "-dir", k.dir, "-logs", k.logDir, "-resume", strconv.Itoa(mem)}
+	argv := []string{"controlcenter", "keep", "-dir", k.dir, "-logs", k.logDir, "-resume", strconv.Itoa(mem), "-groups=" + strconv.FormatBool(k.group == nil || *k.group != "")}
 	if err := syscall.Exec(m.Path, argv, os.Environ()); err != nil { //nolint:gosec // the daemon is this user
 		return fmt.Errorf("become %s: %w", m.Path, err)
 	}

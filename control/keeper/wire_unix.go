@@ -41,6 +41,7 @@ func (c *conn) write(b []byte, files []*os.File) error {
 func (c *conn) read(b []byte) (int, error) {
 	oob := make([]byte, unix.CmsgSpace(8*4))
 	n, oobn, _, _, err := c.nc.ReadMsgUnix(b, oob)
+	n, oobn = max(n, 0), max(oobn, 0)
 	if oobn > 0 {
 		list, perr := unix.ParseSocketControlMessage(oob[:oobn])
 		if perr != nil {

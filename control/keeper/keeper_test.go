@@ -1,0 +1,562 @@
+//go:build unix
+
+package keeper
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"controlcenter/control"
+)
+
+// TestMain is also the keeper and the programs that the tests run: everything below is real processes.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "keep":
+			os.Exit(Main(os.Args[2:], os.Getenv("KEEPER_BUILD")+"test", os.Stdout, os.Stderr))
+		case "lines":
+			lines(os.Args[2:])
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// lines writes numbered lines, one every so often, to both streams in turn, until it has written n; then it exits with a code.
+func lines(args []string) {
+	n, _ := strconv.Atoi(args[0])
+	every, _ := time.ParseDuration(args[1])
+	code, _ := strconv.Atoi(args[2])
+	for i := range n {
+		out := os.Stdout
+		if i%5 == 4 {
+			out = os.Stderr
+		}
+		fmt.Fprintf(out, "line %d\n", i)
+		if every > 0 {
+			time.Sleep(every)
+		}
+	}
+	os.Exit(code)
+}
+
+// rig is a keeper in a folder of its own and the clients of a test.
+type rig struct {
+	t      *testing.T
+	dir    string
+	logs   string
+	client *Client
+	stop   func()
+	opts   ClientOptions
+
+	mu    sync.Mutex
+	exits map[string]control.Exit
+	wake  chan struct{}
+}
+
+func newRig(t *testing.T, change ...func(*ClientOptions)) *rig {
+	t.Helper()
+	dir := t.TempDir()
+	r := &rig{t: t, dir: filepath.Join(dir, "keeper"), logs: filepath.Join(dir, "logs"), exits: map[string]control.Exit{}, wake: make(chan struct{}, 1)}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.opts = ClientOptions{Dir: r.dir, LogDir: r.logs, Binary: self, Build: "test", Log: slog.New(slog.DiscardHandler)}
+	for _, f := range change {
+		f(&r.opts)
+	}
+	r.connect()
+	t.Cleanup(func() {
+		r.killAll()
+		r.stop()
+	})
+	return r
+}
+
+// connect starts a daemon's side.
+func (r *rig) connect() {
+	c := NewClient(r.opts)
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = c.Run(ctx) })
+	wg.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case x := <-c.Exits():
+				r.mu.Lock()
+				r.exits[x.Run] = x
+				r.mu.Unlock()
+				select {
+				case r.wake <- struct{}{}:
+				default:
+				}
+			}
+		}
+	})
+	r.client = c
+	r.stop = func() { cancel(); wg.Wait() }
+}
+
+func (r *rig) killAll() {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	all, err := r.client.Runs(ctx)
+	if err != nil {
+		r.t.Error("runs:", err)
+	}
+	for _, s := range all {
+		_ = r.client.Hold(ctx, s.Service)
+		if s.Exit == nil {
+			_ = r.client.KillTree(ctx, s.Run)
+		}
+	}
+	for ctx.Err() == nil && r.client.Quit(ctx) != nil { // ends are being dealt with
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func (r *rig) ctx() context.Context {
+	ctx, cancel := context.WithTimeout(r.t.Context(), 60*time.Second)
+	r.t.Cleanup(cancel)
+	return ctx
+}
+
+func spec(service string, argv ...string) control.LaunchSpec {
+	return control.LaunchSpec{Run: control.NewRunID(), Service: service, Gen: 1, Argv: argv, Dir: "/", Env: []string{"PATH=/usr/bin:/bin", "GOCOVERDIR=" + os.Getenv("GOCOVERDIR")}}
+}
+
+func (r *rig) launch(l control.LaunchSpec) control.Started {
+	r.t.Helper()
+	st, err := r.client.Launch(r.ctx(), l)
+	if err != nil {
+		r.t.Fatalf("launch %s: %v", l.Service, err)
+	}
+	return st
+}
+
+// exit waits for the end of a run.
+func (r *rig) exit(run string) control.Exit {
+	r.t.Helper()
+	deadline := time.After(60 * time.Second)
+	for {
+		r.mu.Lock()
+		x, ok := r.exits[run]
+		r.mu.Unlock()
+		if ok {
+			return x
+		}
+		select {
+		case <-r.wake:
+		case <-time.After(50 * time.Millisecond):
+		case <-deadline:
+			r.t.Fatalf("run %s has not ended", run)
+		}
+	}
+}
+
+// text returns the lines of a service's log, "stream text", marks left out, oldest file first.
+func (r *rig) text(service string) []string {
+	r.t.Helper()
+	var out []string
+	files, _ := filepath.Glob(filepath.Join(r.logs, service+".*log*"))
+	slices.SortFunc(files, func(a, b string) int { // "s.000…-n.log" before "s.log"
+		return strings.Compare(strings.TrimSuffix(a, "log")+"~", strings.TrimSuffix(b, "log")+"~")
+	})
+	for _, name := range files {
+		f, err := os.Open(name)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		in := bufio.NewScanner(f)
+		in.Buffer(nil, 1<<20)
+		for in.Scan() {
+			part := strings.SplitN(in.Text(), " ", 4)
+			if len(part) < 4 || part[1] == "keeper" {
+				continue
+			}
+			out = append(out, part[1]+" "+part[3])
+		}
+		f.Close()
+	}
+	return out
+}
+
+// numbered checks that the log holds lines 0..n-1 once each, in order within each stream, whole.
+func (r *rig) numbered(service string, n int) {
+	r.t.Helper()
+	seen := make([]int, n)
+	last := map[string]int{"stdout": -1, "stderr": -1}
+	for _, l := range r.text(service) {
+		stream, text, _ := strings.Cut(l, " ")
+		num, err := strconv.Atoi(strings.TrimPrefix(text, "line "))
+		if err != nil || num < 0 || num >= n {
+			r.t.Errorf("%s: torn line %q", service, l)
+			continue
+		}
+		if num <= last[stream] {
+			r.t.Errorf("%s: line %d of %s behind %d", service, num, stream, last[stream])
+		}
+		last[stream] = num
+		seen[num]++
+	}
+	for i, c := range seen {
+		if c != 1 {
+			r.t.Errorf("%s: line %d is there %d times", service, i, c)
+			return
+		}
+	}
+}
+
+func (r *rig) self() string { return r.opts.Binary }
+
+func TestRunsAreStartedWaitedForAndLogged(t *testing.T) {
+	r := newRig(t)
+	l := spec("svc", r.self(), "lines", "1000", "0s", "7")
+	st := r.launch(l)
+	if st.PID == 0 || st.At.IsZero() {
+		t.Errorf("started: %+v", st)
+	}
+	x := r.exit(l.Run)
+	if x.Code == nil || *x.Code != 7 || x.Signal != "" || x.Unknown || x.Service != "svc" || x.Usage.MaxRSSBytes == 0 {
+		t.Errorf("exit: %+v", x)
+	}
+	r.numbered("svc", 1000)
+	counts, ok := r.client.LogCounts("svc")
+	if !ok || counts.Lines != 1000 {
+		t.Errorf("counts: %+v %v", counts, ok)
+	}
+	all, err := r.client.Runs(r.ctx())
+	if err != nil || len(all) != 1 || all[0].Exit == nil || *all[0].Exit.Code != 7 {
+		t.Errorf("runs: %+v %v", all, err)
+	}
+	if err := r.client.Ack(r.ctx(), l.Run); err != nil {
+		t.Error(err)
+	}
+	if all, err = r.client.Runs(r.ctx()); err != nil || len(all) != 0 {
+		t.Errorf("after the acknowledgement: %+v %v", all, err)
+	}
+}
+
+func TestSignalsAreReportedByName(t *testing.T) {
+	r := newRig(t)
+	l := spec("svc", "sleep", "1000")
+	r.launch(l)
+	if err := r.client.Signal(r.ctx(), l.Run, "SIGUSR1", false); err != nil {
+		t.Fatal(err)
+	}
+	if x := r.exit(l.Run); x.Signal != "SIGUSR1" || x.Code != nil {
+		t.Errorf("exit: %+v", x)
+	}
+	if err := r.client.Signal(r.ctx(), l.Run, "SIGTERM", false); err != nil {
+		t.Errorf("a run that has ended: %v", err)
+	}
+	l = spec("svc", "sleep", "1000")
+	r.launch(l)
+	if err := r.client.Signal(r.ctx(), l.Run, "SIGNOT", false); err == nil {
+		t.Error("SIGNOT was sent")
+	}
+}
+
+func TestLaunchSaysWhyNothingWasStarted(t *testing.T) {
+	r := newRig(t)
+	text := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(text, []byte("no program"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	garbage := filepath.Join(t.TempDir(), "garbage")
+	if err := os.WriteFile(garbage, []byte("no program"), 0o755); err != nil { //nolint:gosec // it is to look like one
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		change func(*control.LaunchSpec)
+		want   string
+	}{
+		{func(l *control.LaunchSpec) { l.Argv = []string{"/not/here"} }, "command: /not/here: no such file or directory"},
+		{func(l *control.LaunchSpec) { l.Argv = []string{"not-here-either"} }, "command: not-here-either is not found in PATH (/usr/bin:/bin)"},
+		{func(l *control.LaunchSpec) { l.Argv = []string{text} }, "it is not executable"},
+		{func(l *control.LaunchSpec) { l.Argv = []string{garbage} }, "has no #! line"},
+		{func(l *control.LaunchSpec) { l.Argv = []string{"/tmp"} }, "/tmp is a folder"},
+		{func(l *control.LaunchSpec) { l.Dir = "/not/here" }, "cwd: stat /not/here: no such file or directory"},
+		{func(l *control.LaunchSpec) { l.User = "nobody-of-that-name" }, "there is no user nobody-of-that-name"},
+		{func(l *control.LaunchSpec) { l.Umask = "9" }, "umask"},
+	} {
+		l := spec("svc", "true")
+		c.change(&l)
+		_, err := r.client.Launch(r.ctx(), l)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v: %v, not %q", l.Argv, err, c.want)
+		}
+	}
+	if all, err := r.client.Runs(r.ctx()); err != nil || len(all) != 0 {
+		t.Errorf("left: %+v %v", all, err)
+	}
+	l := spec("svc", "sleep", "1000")
+	r.launch(l)
+	again := spec("svc", "sleep", "1000")
+	if _, err := r.client.Launch(r.ctx(), again); err == nil || !strings.Contains(err.Error(), "runs already") {
+		t.Errorf("a second copy: %v", err)
+	}
+}
+
+func TestAProcessGetsWhatItsDefinitionSays(t *testing.T) {
+	r := newRig(t)
+	l := spec("svc", "sh", "-c", `umask; ulimit -n; nice; id -u; id -g; id -G; echo "$GREETING"; ls -l /proc/self/fd | grep -c '> '; cut -d' ' -f6 /proc/$$/stat; echo $$; grep NoNewPrivs /proc/$$/status`)
+	l.Umask, l.Nice, l.Limits.Nofile, l.NoNew = "027", 5, 512, true
+	l.Env = append(l.Env, "GREETING=hello")
+	want := []string{"0027", "512", "5", strconv.Itoa(os.Getuid()), "", "", "hello", "4", "", "", "NoNewPrivs:\t1"}
+	if os.Getuid() == 0 {
+		l.User, l.Group = "nobody", "daemon"
+		want[3], want[4] = "65534", "1"
+	}
+	r.launch(l)
+	if x := r.exit(l.Run); x.Code == nil || *x.Code != 0 {
+		t.Fatalf("exit: %+v; %v", x, r.text("svc"))
+	}
+	var got []string
+	for _, line := range r.text("svc") {
+		got = append(got, strings.TrimPrefix(line, "stdout "))
+	}
+	if len(got) != len(want) {
+		t.Fatalf("got %q", got)
+	}
+	for i := range want {
+		if want[i] != "" && got[i] != want[i] {
+			t.Errorf("line %d: %q, not %q", i, got[i], want[i])
+		}
+	}
+	if got[8] != got[9] {
+		t.Errorf("its session is %s, not its own %s", got[8], got[9])
+	}
+}
+
+// tree is a shell that ignores SIGTERM with a child that does so too, a daemon in a session of its own, and a grandchild.
+const tree = `trap '' TERM; (trap '' TERM; sleep 1001) & setsid sh -c 'trap "" TERM; setsid sleep 1002 & sleep 1003' & echo up; wait; sleep 1004`
+
+func TestAWholeTreeIsKilled(t *testing.T) {
+	for _, groups := range []bool{true, false} {
+		t.Run("groups="+strconv.FormatBool(groups), func(t *testing.T) {
+			r := newRig(t, func(o *ClientOptions) { o.NoGroups = !groups })
+			l := spec("svc", "sh", "-c", tree)
+			r.launch(l)
+			r.until("the tree is up", func() bool { return len(processesOf(l.Run)) >= 4 })
+			if err := r.client.KillTree(r.ctx(), l.Run); err != nil {
+				t.Fatal(err)
+			}
+			if left := processesOf(l.Run); len(left) > 0 {
+				t.Errorf("left: %v", left)
+			}
+			if x := r.exit(l.Run); x.Signal != "SIGKILL" || x.Left != 0 {
+				t.Errorf("exit: %+v", x)
+			}
+		})
+		t.Run("what a dead main process leaves, groups="+strconv.FormatBool(groups), func(t *testing.T) {
+			r := newRig(t, func(o *ClientOptions) { o.NoGroups = !groups })
+			l := spec("svc", "sh", "-c", `setsid sh -c 'trap "" TERM; echo up; while :; do sleep 1; done' & sleep 1005`)
+			st := r.launch(l)
+			r.until("the daemon is up", func() bool { return slices.Contains(r.text("svc"), "stdout up") })
+			if err := syscall.Kill(st.PID, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			if x := r.exit(l.Run); x.Signal != "SIGKILL" || x.Left != 0 {
+				t.Errorf("exit: %+v", x)
+			}
+			if left := processesOf(l.Run); len(left) > 0 {
+				t.Errorf("left: %v", left)
+			}
+		})
+	}
+}
+
+func (r *rig) until(what string, cond func() bool) {
+	r.t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("it never was so: %s", what)
+		}
+	}
+}
+
+// processesOf finds the processes that carry a run's mark and live.
+func processesOf(run string) []int {
+	var out []int
+	for _, pid := range processes() {
+		if startTicks(pid) != 0 && marked(pid, run) {
+			out = append(out, pid)
+		}
+	}
+	return out
+}
+
+func TestAServiceGoesOnAndIsRestartedWhileNoDaemonIsConnected(t *testing.T) {
+	r := newRig(t)
+	l := spec("svc", "sh", "-c", "echo up; exec sleep 1000")
+	l.Away = &control.Away{Policy: control.RestartOnFailure, Attempts: 3}
+	st := r.launch(l)
+	other := spec("quiet", "sleep", "1000")
+	r.launch(other)
+	r.stop()
+	if err := syscall.Kill(st.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	r.until("it was started again", func() bool { return len(slices.DeleteFunc(r.text("svc"), func(s string) bool { return s != "stdout up" })) == 2 })
+	r.connect()
+	all, err := r.client.Runs(r.ctx())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ended, restarted, quiet int
+	for _, s := range all {
+		switch {
+		case s.Run == l.Run && s.Exit != nil && s.Exit.Signal == "SIGKILL":
+			ended++
+		case s.Service == "svc" && s.Gen == 0 && s.Exit == nil:
+			restarted++
+		case s.Run == other.Run && s.Exit == nil:
+			quiet++
+		}
+	}
+	if ended != 1 || restarted != 1 || quiet != 1 || len(all) != 3 {
+		t.Errorf("runs: %+v", all)
+	}
+}
+
+func TestAHeldServiceStaysDown(t *testing.T) {
+	r := newRig(t)
+	l := spec("svc", "sleep", "1000")
+	l.Away = &control.Away{Policy: control.RestartAlways}
+	st := r.launch(l)
+	if err := r.client.Hold(r.ctx(), "svc"); err != nil {
+		t.Fatal(err)
+	}
+	r.stop()
+	if err := syscall.Kill(st.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	r.connect()
+	r.until("its end is known", func() bool {
+		all, err := r.client.Runs(r.ctx())
+		return err == nil && len(all) == 1 && all[0].Exit != nil
+	})
+}
+
+func TestUpgradesInPlaceLoseNothing(t *testing.T) {
+	rounds := 30
+	if testing.Short() {
+		rounds = 5
+	}
+	r := newRig(t)
+	runs := map[string]control.LaunchSpec{}
+	for i := range 5 {
+		l := spec(fmt.Sprintf("writer%d", i), r.self(), "lines", "4000", "1ms", "7")
+		r.launch(l)
+		runs[l.Run] = l
+	}
+	silent := spec("silent", "sleep", "1000")
+	r.launch(silent)
+	before := r.client.Peer().PID
+	for i := range rounds {
+		if err := r.client.Upgrade(r.ctx(), r.self()); err != nil {
+			t.Fatalf("upgrade %d: %v", i, err)
+		}
+		short := spec(fmt.Sprintf("short%d", i), r.self(), "lines", "50", "0s", "3")
+		r.launch(short)
+		if x := r.exit(short.Run); x.Code == nil || *x.Code != 3 {
+			t.Fatalf("exit of a short run: %+v", x)
+		}
+		r.numbered(short.Service, 50)
+	}
+	if after := r.client.Peer().PID; after != before {
+		t.Errorf("the keeper was %d and is %d", before, after)
+	}
+	for run, l := range runs {
+		if x := r.exit(run); x.Code == nil || *x.Code != 7 {
+			t.Errorf("exit of %s: %+v", l.Service, x)
+		}
+		r.numbered(l.Service, 4000)
+	}
+	if err := r.client.Upgrade(r.ctx(), "/bin/true"); err == nil {
+		t.Error("became /bin/true")
+	}
+	all, err := r.client.Runs(r.ctx())
+	if err != nil || !slices.ContainsFunc(all, func(s control.RunState) bool { return s.Run == silent.Run && s.Exit == nil }) {
+		t.Errorf("runs: %+v %v", all, err)
+	}
+}
+
+func TestAKilledKeeperTouchesNoService(t *testing.T) {
+	rounds := 50
+	if testing.Short() {
+		rounds = 5
+	}
+	r := newRig(t)
+	type pair struct {
+		spec control.LaunchSpec
+		pid  int
+	}
+	var steady []pair
+	for i := range 4 {
+		l := spec(fmt.Sprintf("steady%d", i), "sleep", "1000")
+		steady = append(steady, pair{l, r.launch(l).PID})
+	}
+	for i := range rounds {
+		long := spec(fmt.Sprintf("long%d", i), r.self(), "lines", "200", "1ms", "7")
+		r.launch(long)
+		if err := syscall.Kill(r.client.Peer().PID, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		x := r.exit(long.Run)
+		if !x.Unknown && (x.Code == nil || *x.Code != 7) {
+			t.Fatalf("round %d, exit: %+v", i, x)
+		}
+		if x.Unknown {
+			t.Logf("round %d: the exit code is unknown", i)
+		}
+		// At most the read in progress and one open line are lost, and nothing is there twice or torn.
+		last := -1
+		for _, line := range r.text(long.Service) {
+			if stream, text, _ := strings.Cut(line, " "); stream == "stdout" {
+				n, err := strconv.Atoi(strings.TrimPrefix(text, "line "))
+				if err != nil || n <= last {
+					t.Fatalf("round %d: %q behind %d", i, line, last)
+				}
+				last = n
+			}
+		}
+		if last != 198 {
+			t.Errorf("round %d: the last line is %d: the pipe was not read to its end", i, last)
+		}
+	}
+	all, err := r.client.Runs(r.ctx())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range steady {
+		if !slices.ContainsFunc(all, func(s control.RunState) bool { return s.Run == p.spec.Run && s.PID == p.pid && s.Exit == nil }) {
+			t.Errorf("%s is not among %+v", p.spec.Service, all)
+		}
+		if startTicks(p.pid) == 0 {
+			t.Errorf("%s, pid %d, is gone", p.spec.Service, p.pid)
+		}
+	}
+	// And a service taken over can be stopped with all it has.
+	if err := r.client.KillTree(r.ctx(), steady[0].spec.Run); err != nil {
+		t.Fatal(err)
+	}
+	if x := r.exit(steady[0].spec.Run); x.Signal != "SIGKILL" {
+		t.Errorf("exit: %+v", x)
+	}
+}
