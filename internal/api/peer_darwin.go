@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -30,6 +31,12 @@ type owners struct{}
 // reads the whole list, whose size goes with the number of connections. It is false, without an error, for a peer that has gone.
 func (*owners) same(c *net.TCPConn, ours, theirs netip.AddrPort) (bool, error) {
 	b, err := unix.SysctlRaw("net.inet.tcp.pcblist_n")
+	for range 3 {
+		if !errors.Is(err, unix.ENOMEM) { // it grew after its size was asked for
+			break
+		}
+		b, err = unix.SysctlRaw("net.inet.tcp.pcblist_n")
+	}
 	if err != nil {
 		return false, fmt.Errorf("list connections: %w", err)
 	}
