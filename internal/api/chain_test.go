@@ -378,6 +378,23 @@ func TestModes(t *testing.T) {
 	}
 }
 
+func TestOwnerIsKnownUnderTLSAndHTTP2(t *testing.T) {
+	s := start(t, func(o *Options) { o.Reload = func(context.Context) error { return nil } }, nil)
+	for _, h2 := range []bool{false, true} {
+		hs := httptest.NewUnstartedServer(s.Handler())
+		hs.Config.ConnContext = s.ConnContext
+		hs.EnableHTTP2 = h2
+		hs.StartTLS()
+		s.url, s.http = hs.URL, hs.Client()
+		r := s.ask("POST", "/-/reload", nil)
+		if r.StatusCode != 200 || r.ProtoMajor == 2 != h2 {
+			t.Errorf("HTTP/2 %v: %s %d", h2, r.Proto, r.StatusCode)
+		}
+		wantProblem(t, s.ask("POST", "/-/reload", nil, "X-Forwarded-For", "192.0.2.1"), 401, "Not authenticated")
+		hs.Close()
+	}
+}
+
 func TestServerWithoutConnContextTrustsNobody(t *testing.T) {
 	s := start(t, nil, nil)
 	hs := httptest.NewServer(s.Handler())
