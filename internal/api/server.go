@@ -24,6 +24,13 @@ type Settings struct {
 	ListenAddresses []string      // host:port of the listeners
 	StreamInterval  time.Duration // least time between two frames of the system stream; 0 = each round of the sampler
 	BasicAuth       bool          // the listeners ask for a user and password themselves; who passes is a viewer
+	Auth            AuthMode      // whom to take for the owner; "" = ModeOwner
+	Anonymous       []string      // Group* whose routes callers on this machine may read without credentials
+}
+
+// DefaultSettings are those of a server that was given none.
+func DefaultSettings() *Settings {
+	return &Settings{Auth: ModeOwner, Anonymous: []string{GroupHealth, GroupMetrics, GroupStats}}
 }
 
 // Options are what a server is built with.
@@ -48,6 +55,9 @@ type Server struct {
 	settings func() *Settings
 	policies atomic.Pointer[policy]
 
+	owners     owners      // of the other ends of connections
+	ownersFail atomic.Bool // the last question was answered by an error
+
 	router  *mux.Router
 	api     huma.API
 	rows    map[string]*row
@@ -70,7 +80,7 @@ func newServer(o Options, extra func(*Server) []*row) (*Server, error) {
 		return nil, errors.New("api server needs a sampler, a registry and a logger")
 	}
 	if o.Settings == nil {
-		st := &Settings{}
+		st := DefaultSettings()
 		o.Settings = func() *Settings { return st }
 	}
 	if o.Started.IsZero() {
@@ -108,7 +118,10 @@ func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 
 // Run owns the goroutines of the streams. It returns after ctx ended and every stream was closed, at most two seconds later,
 // with the cause. Without it, streams answer 503.
-func (s *Server) Run(ctx context.Context) error { return s.hub.run(ctx) }
+func (s *Server) Run(ctx context.Context) error {
+	defer s.owners.close()
+	return s.hub.run(ctx)
+}
 
 // CloseStreams sends every stream a close frame and refuses new ones. It belongs in http.Server.RegisterOnShutdown, because
 // Shutdown does not know of connections that were taken over.
