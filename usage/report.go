@@ -39,7 +39,6 @@ type Stats struct {
 	Total, Today      Counts
 	Month             Counts
 	APIs              []APIUsage // by cost, then calls, falling
-	CallsUnpriced     int64      // without a price, of Total
 	MonthForecastCost USD        // Month at the pace so far; 0 in the first day of a month
 }
 
@@ -101,7 +100,6 @@ func (t *Tracker) Stats(ctx context.Context, api string) (Stats, error) {
 		}
 		return err
 	})
-	out.CallsUnpriced = out.Total.Unpriced
 	out.MonthForecastCost = forecast(out.Month.Cost, now)
 	return out, err
 }
@@ -148,6 +146,14 @@ type History struct {
 // History returns the last days, today included, of an API, of a model, or with "" of all. Errors: [InvalidError], those of
 // the store.
 func (t *Tracker) History(ctx context.Context, days int, api, model string) (History, error) {
+	h, err := t.history(ctx, days, api, model)
+	if n := len(h.Rows); n > MaxHistoryRows {
+		h.Rows, h.Truncated = h.Rows[n-MaxHistoryRows:], true
+	}
+	return h, err
+}
+
+func (t *Tracker) history(ctx context.Context, days int, api, model string) (History, error) {
 	if days < 1 || days > MaxHistoryDays {
 		return History{}, invalid("days", "must be between 1 and %d", MaxHistoryDays)
 	}
@@ -183,9 +189,6 @@ func (t *Tracker) History(ctx context.Context, days int, api, model string) (His
 		}
 		return err
 	})
-	if n := len(out.Rows); n > MaxHistoryRows {
-		out.Rows, out.Truncated = out.Rows[n-MaxHistoryRows:], true
-	}
 	return out, err
 }
 
@@ -208,7 +211,7 @@ func (t *Tracker) Summary(ctx context.Context) (Summary, error) {
 	if out.Stats, err = t.Stats(ctx, ""); err != nil {
 		return out, err
 	}
-	h, err := t.History(ctx, 30, "", "")
+	h, err := t.history(ctx, 30, "", "")
 	if err != nil {
 		return out, err
 	}
