@@ -273,3 +273,12 @@ func (t *Tracker) Recent(ctx context.Context, limit int, api string) ([]Recorded
 	})
 	return out, err
 }
+
+// Total adds the days up.
+func (h *History) Total() Counts {
+	var c Counts
+	for _, d := range h.Daily {
+		c.add(d.Counts)
+	}
+	return c
+}

@@ -8,8 +8,8 @@ type Usage struct {
 
 // APIPrice is one price, in US dollars.
 type APIPrice struct {
-	API    string  `yaml:"api" doc:"Name of the API or a pattern: * for any text, a vertical bar between alternatives."`
-	Model  string  `yaml:"model" doc:"Name of the model or a pattern; empty for every model."`
+	API    string  `yaml:"api" format:"pattern" doc:"Name of the API, or a pattern of it; needed."`
+	Model  string  `yaml:"model" format:"pattern" doc:"Name of the model, or a pattern of it."`
 	Input  float64 `yaml:"input_per_million" min:"0" max:"100000" doc:"US dollars per million input tokens that were not cached."`
 	Output float64 `yaml:"output_per_million" min:"0" max:"100000" doc:"US dollars per million output tokens."`
 	// CachedInput is not a pointer, so 0 cannot mean "free".
