@@ -109,7 +109,7 @@ func (s *Server) usageDeletePrice(ctx context.Context, in *UsageDeletePriceInput
 
 // UsageEstimateInput are the parameters of GET /api/usage/estimate.
 type UsageEstimateInput struct {
-	API          string `query:"api" required:"true" maxLength:"64" example:"openai"`
+	API          string `query:"api" required:"true" maxLength:"64" example:"youtube"`
 	Model        string `query:"model" maxLength:"128" example:"gpt-4o"`
 	InputTokens  int64  `query:"input_tokens" minimum:"0" maximum:"10000000000" doc:"Cached ones included"`
 	OutputTokens int64  `query:"output_tokens" minimum:"0" maximum:"10000000000"`
@@ -235,7 +235,7 @@ func (s *Server) usageBudgets(ctx context.Context, _ *noInput) (*answerOf[UsageB
 
 // UsageBudgetInput names a budget.
 type UsageBudgetInput struct {
-	API string `path:"api" maxLength:"64" doc:"Name of the API; total for all of them"`
+	API string `path:"api" maxLength:"64" example:"total" doc:"Name of the API; total for all of them"`
 }
 
 // UsageBudgetBody is one budget.
