@@ -444,7 +444,11 @@ func TestStrongestThenMostSpecificPriceCounts(t *testing.T) {
 		api, model string
 		want       float64
 	}{
-		{"other", "", 1}, {"acme-us", "small", 2}, {"acme-us", "big-2", 3}, {"acme", "big", 4}, {"acme-eu", "BIG", 5},
+		{"other", "", 1},
+		{"acme-us", "small", 2},
+		{"acme-us", "big-2", 3},
+		{"acme", "big", 4},
+		{"acme-eu", "BIG", 5},
 		{"openai", "gpt-4o", 1}, // the configuration wins over what is shipped, however vague
 	} {
 		if got := cost(c.api, c.model); got != c.want {
@@ -505,8 +509,12 @@ func TestShippedPricesAreSoundAndFindDatedNames(t *testing.T) {
 		api, model string
 		input      float64
 	}{
-		{"openai", "gpt-4o-2024-08-06", 2.5}, {"azure-openai", "gpt-4o-mini", 0.15}, {"anthropic", "claude-sonnet-4-5-20250929", 3},
-		{"anthropic", "claude-opus-4-20250514", 15}, {"claude", "claude-opus-4-5-20251101", 5}, {"gemini", "gemini-2.5-flash-preview-09-2025", 0.3},
+		{"openai", "gpt-4o-2024-08-06", 2.5},
+		{"azure-openai", "gpt-4o-mini", 0.15},
+		{"anthropic", "claude-sonnet-4-5-20250929", 3},
+		{"anthropic", "claude-opus-4-20250514", 15},
+		{"claude", "claude-opus-4-5-20251101", 5},
+		{"gemini", "gemini-2.5-flash-preview-09-2025", 0.3},
 		{"ollama", "llama3:8b", 0},
 	} {
 		if p := b.find(c.api, c.model); p == nil || p.InputPerMillion != c.input {
@@ -524,9 +532,14 @@ func TestRefusedPricesAndBudgets(t *testing.T) {
 		field string
 		p     Price
 	}{
-		{"api", Price{}}, {"api", Price{API: "a b"}}, {"api", Price{API: "a||b"}}, {"api", Price{API: strings.Repeat("a|", 201) + "a"}},
-		{"model", Price{API: "a", Model: "b\x00"}}, {"input_per_million", Price{API: "a", InputPerMillion: -1}},
-		{"cached_input_per_million", Price{API: "a", CachedInputPerMillion: f(math.NaN())}}, {"per_call", Price{API: "a", PerCall: MaxPrice + 1}},
+		{"api", Price{}},
+		{"api", Price{API: "a b"}},
+		{"api", Price{API: "a||b"}},
+		{"api", Price{API: strings.Repeat("a|", 201) + "a"}},
+		{"model", Price{API: "a", Model: "b\x00"}},
+		{"input_per_million", Price{API: "a", InputPerMillion: -1}},
+		{"cached_input_per_million", Price{API: "a", CachedInputPerMillion: f(math.NaN())}},
+		{"per_call", Price{API: "a", PerCall: MaxPrice + 1}},
 		{"note", Price{API: "a", Note: strings.Repeat("n", 201)}},
 	} {
 		_, err := tr.SetPrice(t.Context(), c.p)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/common/promslog"
+
 	"controlcenter/internal/config"
 	"controlcenter/usage"
 )
@@ -14,6 +16,7 @@ import (
 func TestReloadChangesPricesAndBudgetsOfAPIUsage(t *testing.T) {
 	d, _ := testDaemon(t)
 	dir := t.TempDir()
+	d.level = promslog.NewLevel()
 	d.o.Load = config.Options{Dir: dir, StateDir: dir}
 	sub := d.bus.Subscribe(8)
 	reload := func(text string) error {
