@@ -73,9 +73,7 @@ func (s *Server) finishDocument() {
 				}
 			}
 			if media := jsonBody(op); media != nil {
-				if body := schemas.SchemaFromRef(media.Schema.Ref); body != nil {
-					body.AdditionalProperties = false // a misspelt field is refused
-				}
+				closeSchema(schemas, media.Schema) // a misspelt field is refused, at any depth
 			}
 			op.Responses["default"] = &huma.Response{
 				Description: "Error, in the one shape of all errors",
@@ -90,6 +88,22 @@ func jsonBody(op *huma.Operation) *huma.MediaType {
 		return nil
 	}
 	return op.RequestBody.Content[jsonType]
+}
+
+// closeSchema forbids unknown fields in a named body and in those it holds.
+func closeSchema(schemas huma.Registry, s *huma.Schema) {
+	if s == nil {
+		return
+	}
+	if body := schemas.SchemaFromRef(s.Ref); body != nil && body.AdditionalProperties != false {
+		if _, isMap := body.AdditionalProperties.(*huma.Schema); !isMap {
+			body.AdditionalProperties = false
+		}
+		for _, p := range body.Properties {
+			closeSchema(schemas, p)
+		}
+	}
+	closeSchema(schemas, s.Items)
 }
 
 func arraysNotNull(s *huma.Schema) {

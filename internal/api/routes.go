@@ -84,7 +84,7 @@ func (r *row) with(opts []option) *row {
 
 // table lists every route.
 func (s *Server) table() []*row {
-	return slices.Concat(s.rootRows(), s.healthRows(), s.systemRows(), s.metricsRows(), s.adminRows(), s.docsRows(), s.streamRows())
+	return slices.Concat(s.rootRows(), s.healthRows(), s.systemRows(), s.metricsRows(), s.adminRows(), s.docsRows(), s.streamRows(), s.usageRows())
 }
 
 // register builds router and document from the rows.

@@ -44,6 +44,11 @@ func TestEveryDocumentedPathAnswers(t *testing.T) {
 	if err := json.Unmarshal(jsonDoc, &doc); err != nil {
 		t.Fatal(err)
 	}
+	// Where a parameter is needed, one that has an answer.
+	samples := map[string]string{
+		"/api/usage/budgets/{api}": "/api/usage/budgets/total",
+		"/api/usage/estimate":      "/api/usage/estimate?api=openai&model=gpt-4o",
+	}
 	ids := map[string]bool{}
 	for path, item := range doc.Paths {
 		for method, op := range item {
@@ -51,10 +56,14 @@ func TestEveryDocumentedPathAnswers(t *testing.T) {
 				t.Errorf("%s %s is documented badly: %+v", method, path, op)
 			}
 			ids[op.OperationID] = true
-			r := s.ask(strings.ToUpper(method), path, nil)
+			asked := path
+			if samples[path] != "" {
+				asked = samples[path]
+			}
+			r := s.ask(strings.ToUpper(method), asked, nil)
 			_, stream := op.Responses["101"]
 			switch {
-			case stream && r.StatusCode != 426, r.StatusCode == 404, r.StatusCode == 405, r.StatusCode == 500:
+			case stream && r.StatusCode != 426, r.StatusCode == 404 && strings.Contains(string(r.body), `"Not Found"`), r.StatusCode == 405, r.StatusCode == 500:
 				t.Errorf("%s %s: %d %s", method, path, r.StatusCode, r.body)
 			case method == "get" && !stream && r.StatusCode != 200:
 				t.Errorf("%s %s: %d %s", method, path, r.StatusCode, r.body)

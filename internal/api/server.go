@@ -15,6 +15,7 @@ import (
 
 	"controlcenter/exporter"
 	"controlcenter/internal/store"
+	"controlcenter/usage"
 )
 
 // Settings may change while the server runs. A value is never changed after it was handed over.
@@ -37,6 +38,7 @@ func DefaultSettings() *Settings {
 type Options struct {
 	Sampler  *exporter.Sampler               // required
 	Store    *store.Store                    // nil = no store: backup and restore answer 503
+	Usage    *usage.Tracker                  // nil = API usage is not counted: its routes answer 503
 	Settings func() *Settings                // in force now; must be cheap and return the same pointer until they change; nil = defaults
 	Reload   func(ctx context.Context) error // reads the configuration again; its error is the client's (400). nil = 503
 	Registry *prometheus.Registry            // http_* and controlcenter_ws_* are registered here; all of it is shown at /metrics. Required

@@ -19,6 +19,7 @@ import (
 
 	"controlcenter/exporter"
 	"controlcenter/internal/store"
+	"controlcenter/usage"
 )
 
 // site is a running server on a real loopback socket.
@@ -66,6 +67,9 @@ func start(t *testing.T, change func(*Options), extra func(*Server) []*row) *sit
 		Settings: func() *Settings { return st },
 		Registry: prometheus.NewRegistry(),
 		Log:      log, Version: "1.2.3", Revision: "abc",
+	}
+	if o.Usage, err = usage.Open(t.Context(), usage.Options{Store: state, Log: log}, usage.Settings{}); err != nil {
+		t.Fatal(err)
 	}
 	if change != nil {
 		change(&o)

@@ -24,7 +24,9 @@ import (
 	"controlcenter/exporter"
 	"controlcenter/internal/api"
 	"controlcenter/internal/config"
+	"controlcenter/internal/event"
 	"controlcenter/internal/store"
+	"controlcenter/usage"
 )
 
 // stopWait is how long requests under way may take to end once the daemon was told to stop.
@@ -49,6 +51,8 @@ type daemonState struct {
 	web     atomic.Pointer[api.Settings]
 	sampler *exporter.Sampler
 	store   *store.Store
+	bus     event.Bus
+	usage   *usage.Tracker
 	reloads reloadMetrics
 
 	reloading sync.Mutex // one reload at a time
@@ -94,6 +98,9 @@ func (d *daemonState) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if _, err := usageSettings(c); err != nil {
+		return err
+	}
 	// The sampler is the first to run and the last to end: it needs nobody, and its first samples are ready while the rest opens.
 	g := newGroup(ctx)
 	defer func() { err = g.stop(err) }()
@@ -112,10 +119,13 @@ func (d *daemonState) run(ctx context.Context) (err error) {
 	}
 	g.run("store", d.store.Run)
 
+	if err := d.openUsage(ctx, c); err != nil {
+		return err
+	}
 	d.web.Store(webSettings(c, web))
 	registry := d.registry()
 	server, err := api.New(api.Options{
-		Sampler: d.sampler, Store: d.store, Settings: d.web.Load, Reload: d.reload, Registry: registry,
+		Sampler: d.sampler, Store: d.store, Usage: d.usage, Settings: d.web.Load, Reload: d.reload, Registry: registry,
 		Log: d.log.With("component", "api"), Version: version.Version, Revision: version.GetRevision(), Started: started,
 	})
 	if err != nil {
@@ -197,6 +207,6 @@ func (d *daemonState) webConfigFile() string {
 func (d *daemonState) registry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	registerSelf(r)
-	r.MustRegister(d.store, &d.reloads, certificateExpiry{d.webConfigFile})
+	r.MustRegister(d.store, d.usage, &d.reloads, certificateExpiry{d.webConfigFile})
 	return r
 }

@@ -22,6 +22,7 @@ import (
 	"controlcenter/internal/api"
 	"controlcenter/internal/config"
 	"controlcenter/internal/store"
+	"controlcenter/usage"
 )
 
 var update = flag.Bool("update", false, "write docs/metrics.md anew")
@@ -96,8 +97,15 @@ func testDaemon(t testing.TB) (*daemonState, []*dto.MetricFamily) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = d.store.Close() })
+	c.Usage.Budgets = map[string]config.APIBudget{"total": {Daily: 1}}
+	if err := d.openUsage(ctx, &c); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.usage.Track(ctx, usage.Call{API: "test"}); err != nil {
+		t.Fatal(err)
+	}
 	registry := d.registry()
-	server, err := api.New(api.Options{Sampler: d.sampler, Store: d.store, Settings: d.web.Load, Reload: d.reload, Registry: registry, Log: log, Version: "test"})
+	server, err := api.New(api.Options{Sampler: d.sampler, Store: d.store, Usage: d.usage, Settings: d.web.Load, Reload: d.reload, Registry: registry, Log: log, Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

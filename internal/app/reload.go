@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"controlcenter/internal/config"
+	"controlcenter/usage"
 )
 
 // reload reads the configuration again, checks all of it, and only then puts it in force. On failure nothing has changed and
@@ -30,6 +31,10 @@ func (d *daemonState) reload(ctx context.Context) error {
 	if err == nil {
 		err = checkOpen(&next.Config, old.Web.ListenAddresses) // still the ones we listen on
 	}
+	var use usage.Settings
+	if err == nil {
+		use, err = usageSettings(&next.Config)
+	}
 	d.reloads.note(err)
 	if err != nil {
 		return err
@@ -48,6 +53,9 @@ func (d *daemonState) reload(ctx context.Context) error {
 	st.ListenAddresses = old.Web.ListenAddresses // still the ones we listen on
 	d.web.Store(st)
 	d.sampler.Apply(samplerSettings(c))
+	if err := d.usage.Apply(ctx, use); err != nil {
+		return err // cannot be: it was checked above
+	}
 	d.store.SetBackup(time.Duration(c.Storage.Backup.Every), c.Storage.Backup.Keep)
 	c.Web.ListenAddresses, c.Web.Socket, c.Storage.Path = old.Web.ListenAddresses, old.Web.Socket, old.Storage.Path
 	d.loaded.Store(next)

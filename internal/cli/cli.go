@@ -100,6 +100,7 @@ func (e *env) addVerbs(root *cobra.Command) {
 		{"daemon", e.restoreCmd()},
 		{"machine", e.portsCmd()},
 		{"machine", e.psCmd()},
+		{"machine", e.usageCmd()},
 		{"setup", e.checkCmd()},
 		{"setup", e.configCmd()},
 		{"setup", e.doctorCmd()},

@@ -18,6 +18,7 @@ import (
 	"controlcenter/internal/api"
 	"controlcenter/internal/config"
 	"controlcenter/internal/store"
+	"controlcenter/usage"
 )
 
 // place is a machine's corner of its own: a data directory, a working directory, an environment.
@@ -61,8 +62,12 @@ func (p *place) start(t *testing.T) (url string, stop func()) {
 	set := exporter.DefaultSettings()
 	set.Interval = time.Second // the shortest: tests of streams wait for it
 	sampler := exporter.NewSampler(exporter.Options{Settings: set, ProcRoot: "/proc", SysRoot: "/sys", Logger: log})
+	counted, err := usage.Open(t.Context(), usage.Options{Store: st, Log: log}, usage.Settings{Budgets: map[string]usage.Limits{"filed": {DailyUSD: 1}}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	srv, err := api.New(api.Options{
-		Sampler: sampler, Store: st, Reload: func(context.Context) error { return nil }, Registry: prometheus.NewRegistry(), Log: log, Version: "9.9.9",
+		Sampler: sampler, Store: st, Usage: counted, Reload: func(context.Context) error { return nil }, Registry: prometheus.NewRegistry(), Log: log, Version: "9.9.9",
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -26,6 +26,7 @@ type Config struct {
 	Stream   Stream   `yaml:"stream" doc:"Live data over WebSocket."`
 	Exporter Exporter `yaml:"exporter" doc:"What is read of this machine."`
 	Storage  Storage  `yaml:"storage" doc:"Where the server keeps its state."`
+	Usage    Usage    `yaml:"usage" doc:"Prices and budgets of calls to outside APIs, see docs/usage.md."`
 }
 
 // Web says where the server listens and whom it answers.

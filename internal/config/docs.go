@@ -69,6 +69,7 @@ func Markdown() []byte {
 			fmt.Fprintf(&b, "\n### `%s`\n\n%s\n\n| key | type | default | variable | flag | meaning |\n|---|---|---|---|---|---|\n", top, sf.Tag.Get("doc"))
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s Accepted: %s. |\n", f.Key, kind(f.Type), cell(f.standard(standard)), code(f.Env), flagCell(f.Flag), f.Tag.Get("doc"), accepted(f.Type, f.Tag))
+		entryRows(&b, f)
 	}
 	var aliases []string
 	for _, f := range keys() {
@@ -87,6 +88,17 @@ func Markdown() []byte {
 	b.WriteString("| `DATABASE_URL` | – | not used; a warning says so |\n")
 	b.WriteString("\nThese may stay where they are and are not used: `" + strings.Join(oldUnused, "`, `") + "`.\n")
 	return b.Bytes()
+}
+
+// entryRows documents the keys of the sections that a list or map holds.
+func entryRows(b *bytes.Buffer, f *field) {
+	at := map[reflect.Kind]string{reflect.Slice: "[]", reflect.Map: ".NAME"}[f.Type.Kind()]
+	if at == "" || !isSection(f.Type.Elem()) {
+		return
+	}
+	for _, e := range walk(f.Type.Elem()) {
+		fmt.Fprintf(b, "| `%s%s.%s` | %s | – | – | – | %s Accepted: %s. |\n", f.Key, at, e.Key, kind(e.Type), e.Tag.Get("doc"), accepted(e.Type, e.Tag))
+	}
 }
 
 func sectionField(name string) (reflect.StructField, bool) {

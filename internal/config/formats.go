@@ -23,6 +23,7 @@ var formats = map[string]format{
 	"name":     {"lower-case letters, digits and _", name},
 	"path":     {"a path; empty for none", path},
 	"folder":   {"a path", folder},
+	"pattern":  {"names of letters, digits and . _ : / @ + -, with * for any text and a vertical bar between alternatives; empty for any", pattern},
 }
 
 var (
@@ -31,6 +32,7 @@ var (
 	digitsAndDots = regexp.MustCompile(`^[0-9.]+$`)
 	zonePattern   = regexp.MustCompile(`^[A-Za-z0-9._-]*$`) // interface names; netip takes any text
 	namePattern   = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+	globPattern   = regexp.MustCompile(`^[A-Za-z0-9*][A-Za-z0-9._:/@+*-]*(\|[A-Za-z0-9*][A-Za-z0-9._:/@+*-]*)*$`)
 	schemePattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]*$`)
 )
 
@@ -101,6 +103,8 @@ func origin(s string) (string, bool) {
 }
 
 func name(s string) (string, bool) { return s, namePattern.MatchString(s) }
+
+func pattern(s string) (string, bool) { return s, s == "" || globPattern.MatchString(s) }
 
 // path refuses ~ in front: no shell expands it here, and a folder of that name is never what was meant.
 func path(s string) (string, bool) {

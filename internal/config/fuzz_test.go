@@ -42,7 +42,7 @@ func FuzzLoad(f *testing.F) {
 		root := reflect.ValueOf(l.Config)
 		for _, key := range keys() {
 			v := reflect.New(key.Type).Elem()
-			if key.Type.Kind() == reflect.String && key.in(root).Len() == 0 {
+			if key.Env == "" || key.Type.Kind() == reflect.String && key.in(root).Len() == 0 {
 				continue
 			}
 			if wrong := setText(v, key.Tag, dir, []string{show(key.in(root), key.Tag)}); wrong != "" {

@@ -40,7 +40,7 @@ func (l *Loaded) Settings() []Setting {
 type Flag struct {
 	Key        string // to hand the values to [Options].Flags
 	Name       string // "web.listen-address", without dashes in front
-	Kind       string // "string", "bool", "int", "number", "duration" or "list"
+	Kind       string // "string", "bool", "int", "number", "duration", "list" or "map"
 	Doc        string
 	Default    string // as text, for the help; the flag's own default stays unset
 	Repeatable bool   // lists: may be given more than once, or as a comma list
@@ -64,6 +64,8 @@ func kind(t reflect.Type) string {
 		return "duration"
 	case t.Kind() == reflect.Slice:
 		return "list"
+	case t.Kind() == reflect.Map:
+		return "map"
 	case t.Kind() == reflect.Bool:
 		return "bool"
 	case t.Kind() == reflect.Int, t.Kind() == reflect.Int64:

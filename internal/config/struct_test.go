@@ -116,6 +116,9 @@ func TestVariablesAndFlagsAreUnique(t *testing.T) {
 func TestDefaultsPassTheirOwnChecks(t *testing.T) {
 	root := reflect.ValueOf(defaults("/state"))
 	for _, f := range keys() {
+		if f.Env == "" { // nothing but the file gives one
+			continue
+		}
 		v := reflect.New(f.Type).Elem()
 		if wrong := setText(v, f.Tag, "/", []string{show(f.in(root), f.Tag)}); wrong != "" {
 			t.Errorf("%s: %s", f.Key, wrong)
