@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,8 +76,17 @@ func TestEnvExampleLoads(t *testing.T) {
 
 func TestExampleFileLoads(t *testing.T) {
 	name := filepath.Join("..", "..", "examples", FileName)
-	l := load(t, Options{Dir: t.TempDir(), File: absolute(t, name)})
+	l := load(t, Options{Dir: t.TempDir(), File: absolute(t, name), Executable: "/bin/controlcenter"})
 	want := defaults(l.Config.Storage.Path)
+	if len(l.Config.Services) < 3 {
+		t.Errorf("services %v", l.Config.Services)
+	}
+	for name, s := range l.Config.Services {
+		if s.Command[0] != "/bin/controlcenter" {
+			t.Errorf("%s runs %q, which need not be there", name, s.Command)
+		}
+	}
+	l.Config.Services = nil
 	if !reflect.DeepEqual(l.Config, want) || l.Sources["storage.path"].Kind != "default" {
 		t.Errorf("got  %+v\nwant %+v", l.Config, want)
 	}
@@ -108,7 +118,7 @@ func absolute(t *testing.T, name string) string {
 type schema struct {
 	Type                 string            `json:"type"`
 	Properties           map[string]schema `json:"properties"`
-	AdditionalProperties *bool             `json:"additionalProperties"`
+	AdditionalProperties json.RawMessage   `json:"additionalProperties"`
 	Items                *schema           `json:"items"`
 	Enum                 []string          `json:"enum"`
 	Description          string            `json:"description"`
@@ -140,11 +150,11 @@ func TestSchemaHasExactlyTheKeysWithTheirRules(t *testing.T) {
 		if key != "" && s.Description == "" {
 			t.Errorf("%s has no description", key)
 		}
-		if s.Type != "object" {
+		if s.Type != "object" || key == "services" {
 			leaves = append(leaves, key)
 			return
 		}
-		if s.AdditionalProperties == nil || *s.AdditionalProperties || len(s.Required) > 0 {
+		if string(s.AdditionalProperties) != "false" || len(s.Required) > 0 {
 			t.Errorf("%q allows other keys or requires some", key)
 		}
 		for name, p := range s.Properties {
@@ -168,7 +178,7 @@ func TestSchemaHasExactlyTheKeysWithTheirRules(t *testing.T) {
 		if got, want := strings.Join(item.Enum, " "), f.Tag.Get("enum"); got != want {
 			t.Errorf("%s: enum %q, want %q", f.Key, got, want)
 		}
-		if f.Tag.Get("default") == "" {
+		if f.Tag.Get("default") == "" && f.Type.Kind() != reflect.Map {
 			want, err := json.Marshal(plain(f.in(standard), f.Tag))
 			if got, _ := json.Marshal(s.Default); err != nil || string(got) != string(want) {
 				t.Errorf("%s: default %s, want %s", f.Key, got, want)
@@ -183,6 +193,55 @@ func TestSchemaHasExactlyTheKeysWithTheirRules(t *testing.T) {
 	}
 	if p := root.Properties["web"].Properties["listen_addresses"]; p.MinItems != 1 {
 		t.Errorf("web.listen_addresses: at least %d", p.MinItems)
+	}
+}
+
+// Every key of a definition is in the schema, with its meaning, and no other.
+func TestSchemaHasTheKeysOfDefinitions(t *testing.T) {
+	var entry schema
+	if err := json.Unmarshal(readSchema(t).Properties["services"].AdditionalProperties, &entry); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	var visit func(s schema, key string)
+	visit = func(s schema, key string) {
+		if key != "" && s.Description == "" {
+			t.Errorf("%s has no description", key)
+		}
+		if string(s.AdditionalProperties) != "false" && s.Type == "object" && key != "env" {
+			var sub schema
+			if err := json.Unmarshal(s.AdditionalProperties, &sub); err != nil {
+				t.Fatalf("%s: %v", key, err)
+			}
+			sub.Description = s.Description
+			visit(sub, key+".*")
+			return
+		}
+		if s.Type != "object" || key == "env" {
+			key = regexp.MustCompile(`^probes\.[a-z]+`).ReplaceAllString(key, "probes.*")
+			if !slices.Contains(got, key) {
+				got = append(got, key)
+			}
+		}
+		for name, p := range s.Properties {
+			visit(p, join(key, name))
+		}
+	}
+	visit(entry, "")
+	var want []string
+	for _, k := range specKeys() {
+		want = append(want, k.Key)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if p := entry.Properties["restart"].Properties["policy"]; strings.Join(p.Enum, " ") != "no on-failure always unless-stopped" || !strings.Contains(p.Description, "Default: on-failure") {
+		t.Errorf("restart.policy: %+v", p)
+	}
+	if p := entry.Properties["ports"].Items; *p.Minimum != 1 || *p.Maximum != 65535 {
+		t.Errorf("ports: %+v", p)
 	}
 }
 
@@ -201,6 +260,11 @@ func TestSchemaAcceptsTheExample(t *testing.T) {
 		case map[string]any:
 			for name, value := range v {
 				p, ok := s.Properties[name]
+				if more := string(s.AdditionalProperties); !ok && more != "false" {
+					if ok = json.Unmarshal(s.AdditionalProperties, &p) == nil; !ok {
+						t.Fatal(more)
+					}
+				}
 				if !ok {
 					t.Errorf("%s is not in the schema", join(key, name))
 					continue
@@ -215,8 +279,12 @@ func TestSchemaAcceptsTheExample(t *testing.T) {
 			if s.Type != "string" || !regexp.MustCompile(s.Pattern).MatchString(v) {
 				t.Errorf("%s: %q is not of the schema", key, v)
 			}
+		case bool:
+			if s.Type != "boolean" {
+				t.Errorf("%s: %v is not of the schema", key, v)
+			}
 		case uint64:
-			if s.Type != "integer" || float64(v) < *s.Minimum || float64(v) > *s.Maximum {
+			if s.Type != "integer" && s.Type != "number" || s.Minimum != nil && float64(v) < *s.Minimum || s.Maximum != nil && float64(v) > *s.Maximum {
 				t.Errorf("%s: %d is not of the schema", key, v)
 			}
 		default:

@@ -15,7 +15,7 @@ type format struct {
 	norm     func(string) (string, bool)
 }
 
-// formats by the name used in the tag format. "path" and "folder" are made absolute afterwards, see [layer.path].
+// formats by the name used in the tag format. "path" and "folder" are made absolute afterwards.
 var formats = map[string]format{
 	"hostport": {"host:port with port 0 to 65535", hostport},
 	"host":     {"a host name or IP address, without port", host},
@@ -23,6 +23,7 @@ var formats = map[string]format{
 	"name":     {"lower-case letters, digits and _", name},
 	"path":     {"a path; empty for none", path},
 	"folder":   {"a path", folder},
+	"file":     {"a path", folder},
 }
 
 var (
