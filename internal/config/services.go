@@ -12,7 +12,6 @@ import (
 	"sync"
 
 	"controlcenter/control"
-	"controlcenter/control/probe"
 	"controlcenter/internal/unit"
 )
 
@@ -141,7 +140,7 @@ var specKeys = sync.OnceValue(func() (out []specKey) {
 			key, ft, tag := join(prefix, name), deref(sf.Type), tagOf(t, sf)
 			switch {
 			case ft == reflect.TypeFor[control.Probes]():
-				visit(reflect.TypeFor[probe.Spec](), key+".*")
+				visit(deref(ft.Field(0).Type), key+".*") // all are of one type
 			case isSection(ft):
 				visit(ft, key)
 			case ft.Kind() == reflect.Map && isSection(deref(ft.Elem())):
@@ -171,8 +170,8 @@ func (l *Loaded) Definitions() []control.Definition {
 	return out
 }
 
-// ReadServices reads a file that holds nothing but a `services:` block, checked as [Load] does. executable is what ${self}
-// stands for. Errors are an [*Error].
+// ReadServices reads a file that holds nothing but a `services:` block, checked as [Load] does, and returns its definitions so
+// that each stands behind those it needs. executable is what ${self} stands for. Errors are an [*Error].
 func ReadServices(file string, data []byte, executable string) ([]control.Definition, error) {
 	var v struct {
 		Services map[string]*control.Spec `yaml:"services" doc:"Services and jobs by name."`
@@ -185,14 +184,26 @@ func ReadServices(file string, data []byte, executable string) ([]control.Defini
 	if len(d.problems) > 0 {
 		return nil, &Error{d.problems}
 	}
-	l := Loaded{Config: Config{Services: v.Services}, Sources: d.sources}
-	return l.Definitions(), nil
+	graph, byKey := control.Graph{}, map[string]control.Definition{}
+	for name, spec := range v.Services {
+		key := control.Key(name)
+		graph[key] = spec.Needs()
+		byKey[key] = control.Definition{Spec: spec, Origin: d.sources["services."+name].Detail}
+	}
+	var out []control.Definition
+	for _, key := range graph.Order() {
+		if def, ok := byKey[key]; ok {
+			out = append(out, def)
+		}
+	}
+	return out, nil
 }
 
-// ReadService reads one definition in the form of an entry of `services:`, without its name. See [ReadServices].
-func ReadService(name, file string, data []byte, executable string) (*control.Spec, error) {
+// ReadService reads one definition in the form of an entry of `services:`, without its name. Errors name the file; relative
+// paths are below dir. See [ReadServices].
+func ReadService(name, file, dir string, data []byte, executable string) (*control.Spec, error) {
 	spec := &control.Spec{}
-	d := newDocument(file, filepath.Dir(file), data)
+	d := newDocument(file, dir, data)
 	if top := d.parse(data); top != nil {
 		d.decode(top, reflect.ValueOf(spec).Elem(), "", "", place{1, 1})
 	}

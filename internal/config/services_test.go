@@ -303,17 +303,21 @@ func TestFilesOfServicesAlone(t *testing.T) {
 	if err != nil || len(defs) != 1 || defs[0].Spec.ID != "a" || defs[0].Spec.Command[0] != "/bin/cc" || defs[0].Spec.Cwd != filepath.Join("/x", "y") || defs[0].Origin != "/x/f.yaml:2" {
 		t.Errorf("got %+v, %v", defs, err)
 	}
+	defs, err = ReadServices("f", []byte("services:\n  a: {command: [x], depends_on: {z: {}, from_api: {}}}\n  z: {command: [x]}\n"), "")
+	if err != nil || len(defs) != 2 || defs[0].Spec.ID != "z" || defs[1].Spec.ID != "a" {
+		t.Errorf("order of dependencies: %+v, %v", defs, err)
+	}
 	if _, err := ReadServices("f", []byte("web: {}\n"), ""); err == nil || !strings.Contains(err.Error(), "f:1:1: web: unknown key; known keys: services") {
 		t.Errorf("got %v", err)
 	}
-	spec, err := ReadService("b", "/x/f.yaml", []byte("command: [run]\nstop: {grace: 5s}\n"), "")
-	if err != nil || spec.ID != "b" || spec.Stop.Grace.Std() != 5*time.Second {
+	spec, err := ReadService("b", "f.yaml", "/d", []byte("command: [run]\ncwd: x\nstop: {grace: 5s}\n"), "")
+	if err != nil || spec.ID != "b" || spec.Cwd != filepath.Join("/d", "x") || spec.Stop.Grace.Std() != 5*time.Second {
 		t.Errorf("got %+v, %v", spec, err)
 	}
-	if _, err := ReadService("b", "f", []byte("command: [run]\nstop: {grace: 2h}\n"), ""); err == nil || err.Error() != "f:2:15: stop.grace: must be at most 1h\n    2 | stop: {grace: 2h}\n      |               ^" {
+	if _, err := ReadService("b", "f", "", []byte("command: [run]\nstop: {grace: 2h}\n"), ""); err == nil || err.Error() != "f:2:15: stop.grace: must be at most 1h\n    2 | stop: {grace: 2h}\n      |               ^" {
 		t.Errorf("got %v", err)
 	}
-	if _, err := ReadService("b", "f", []byte("comand: [run]\n"), ""); err == nil || !strings.HasPrefix(err.Error(), "f:1:1: comand: unknown key; did you mean command?") {
+	if _, err := ReadService("b", "f", "", []byte("comand: [run]\n"), ""); err == nil || !strings.HasPrefix(err.Error(), "f:1:1: comand: unknown key; did you mean command?") {
 		t.Errorf("got %v", err)
 	}
 }
