@@ -412,7 +412,9 @@ func TestAServiceGoesOnAndIsRestartedWhileNoDaemonIsConnected(t *testing.T) {
 	if err := syscall.Kill(st.PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	r.until("it was started again", func() bool { return len(slices.DeleteFunc(r.text("svc"), func(s string) bool { return s != "stdout up" })) == 2 })
+	r.until("it was started again", func() bool {
+		return len(slices.DeleteFunc(r.text("svc"), func(s string) bool { return s != "stdout up" })) == 2
+	})
 	r.connect()
 	all, err := r.client.Runs(r.ctx())
 	if err != nil {

@@ -3,6 +3,9 @@ package config
 import (
 	"path/filepath"
 	"time"
+
+	"controlcenter/control"
+	"controlcenter/internal/unit"
 )
 
 // Tags of a field:
@@ -27,6 +30,9 @@ type Config struct {
 	Exporter Exporter `yaml:"exporter" doc:"What is read of this machine."`
 	Storage  Storage  `yaml:"storage" doc:"Where the server keeps its state."`
 	Usage    Usage    `yaml:"usage" doc:"Prices and budgets of calls to outside APIs, see docs/usage.md."`
+	// Services are the definitions that the file owns, as given, each with its name; see [Loaded.Definitions].
+	Services map[string]*control.Spec `yaml:"services" doc:"Services and jobs by name, as this file defines them. They can be changed here only."`
+	Compat   Compat                   `yaml:"compat" doc:"Behaviour of the older backend for clients that rely on it."`
 }
 
 // Web says where the server listens and whom it answers.
@@ -57,7 +63,7 @@ type Log struct {
 
 // Stream is the live data over WebSocket.
 type Stream struct {
-	Interval Duration `yaml:"interval" min:"1s" max:"1m" doc:"Time between two frames, and cadence of the fast collectors."`
+	Interval unit.Duration `yaml:"interval" min:"1s" max:"1m" doc:"Time between two frames, and cadence of the fast collectors."`
 }
 
 // Exporter says what is read of this machine.
@@ -88,8 +94,14 @@ type Storage struct {
 
 // Backup says how often the store is copied and how many copies stay.
 type Backup struct {
-	Every Duration `yaml:"every" min:"1m" max:"30d" doc:"Time between two backups."`
-	Keep  int      `yaml:"keep" min:"1" max:"1000" doc:"Backups kept; older ones are removed."`
+	Every unit.Duration `yaml:"every" min:"1m" max:"30d" doc:"Time between two backups."`
+	Keep  int           `yaml:"keep" min:"1" max:"1000" doc:"Backups kept; older ones are removed."`
+}
+
+// Compat is behaviour of the older backend.
+type Compat struct {
+	LegacyStatus200 bool `yaml:"legacy_status_200" doc:"Answer a start, stop, restart or status that failed with status 200 and success false, as the older backend did."`
+	RateLimits      bool `yaml:"rate_limits" doc:"Apply the older backend's limits of requests to everyone, the owner of this machine included."`
 }
 
 // Default returns the configuration of a start without file, environment and flags. Storage.Path and Web.Socket are those of
@@ -105,12 +117,12 @@ func defaults(state string) Config {
 		},
 		Auth:   Auth{Mode: "owner", Anonymous: []string{"health", "metrics", "stats"}},
 		Log:    Log{Level: "info", Format: "logfmt"},
-		Stream: Stream{Interval: Duration(2 * time.Second)},
+		Stream: Stream{Interval: unit.Duration(2 * time.Second)},
 		Exporter: Exporter{
 			Ports:     Ports{Start: 3000, End: 9000},
 			Processes: Processes{Top: 50},
 		},
-		Storage: Storage{Path: state, Backup: Backup{Every: Duration(time.Hour), Keep: 24}},
+		Storage: Storage{Path: state, Backup: Backup{Every: unit.Duration(time.Hour), Keep: 24}},
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
+
+	"controlcenter/control"
 )
 
 // decode reads node into v, whose key is key, and reports everything that is wrong below it. keyAt is the place of the key,
@@ -16,12 +18,18 @@ func (d *document) decode(node ast.Node, v reflect.Value, tag reflect.StructTag,
 	if !isNull(node) {
 		at = placeOf(startOf(node))
 	}
+	if v.Kind() == reflect.Pointer { // nil says that a key is not in the file
+		v.Set(reflect.New(v.Type().Elem()))
+		v = v.Elem()
+	}
 	problems := len(d.problems)
 	switch t := v.Type(); {
 	case isSection(t):
 		d.section(node, v, key, at)
+		at = keyAt
 	case t.Kind() == reflect.Map:
 		d.mapping(node, v, tag, key, at)
+		at = keyAt
 	case t.Kind() == reflect.Slice:
 		d.list(node, v, tag, key, at)
 	default:
@@ -48,20 +56,27 @@ func (d *document) section(node ast.Node, v reflect.Value, key string, at place)
 			index[name], names = i, append(names, name)
 		}
 	}
-	d.pairs(node, key, at, "a map of keys: "+strings.Join(names, ", "), func(name string, value ast.Node, nameAt place) {
+	d.pairs(node, key, at, "", "a map of keys: "+strings.Join(names, ", "), func(name string, value ast.Node, nameAt place) {
 		i, known := index[name]
 		if !known {
-			d.report(nameAt, join(key, name), "unknown key"+d.hint(name, key, names))
+			d.report(nameAt, join(key, name), "unknown key"+hint(t, name, key, names))
 			return
 		}
-		d.decode(value, v.Field(i), t.Field(i).Tag, join(key, name), nameAt)
+		d.decode(value, v.Field(i), tagOf(t, t.Field(i)), join(key, name), nameAt)
 	})
 }
 
 // hint names the key that was meant: a sibling, or one of the same name elsewhere; else what is known here.
-func (d *document) hint(name, section string, siblings []string) string {
+func hint(t reflect.Type, name, section string, siblings []string) string {
 	if near := nearest(name, siblings); near != "" {
 		return "; did you mean " + near + "?"
+	}
+	if t == reflect.TypeFor[control.Spec]() {
+		for _, k := range specKeys() {
+			if strings.HasSuffix(k.Key, "."+name) {
+				return "; did you mean " + k.Key + "?"
+			}
+		}
 	}
 	for _, f := range keys() {
 		if strings.HasSuffix(f.Key, "."+name) {
@@ -76,7 +91,7 @@ func (d *document) hint(name, section string, siblings []string) string {
 
 func (d *document) mapping(node ast.Node, v reflect.Value, tag reflect.StructTag, key string, at place) {
 	out := reflect.MakeMap(v.Type())
-	d.pairs(node, key, at, accepted(v.Type(), tag), func(name string, value ast.Node, nameAt place) {
+	d.pairs(node, key, at, tag, accepted(v.Type(), tag), func(name string, value ast.Node, nameAt place) {
 		item := reflect.New(v.Type().Elem()).Elem()
 		if d.decode(value, item, tag, join(key, name), nameAt) {
 			out.SetMapIndex(reflect.ValueOf(name).Convert(v.Type().Key()), item)
@@ -86,10 +101,11 @@ func (d *document) mapping(node ast.Node, v reflect.Value, tag reflect.StructTag
 }
 
 // pairs calls each for the pairs of a map, and reports keys that are given twice or are no plain word.
-func (d *document) pairs(node ast.Node, key string, at place, want string, each func(name string, value ast.Node, nameAt place)) {
+func (d *document) pairs(node ast.Node, key string, at place, tag reflect.StructTag, want string, each func(name string, value ast.Node, nameAt place)) {
+	shown := tag.Get("secret") == ""
 	m, ok := node.(ast.MapNode)
 	if !ok || isNull(node) {
-		d.report(at, key, "expected a map, got "+kindOf(node)+"; accepted: "+want)
+		d.add(at, key, "expected a map, got "+kindOf(node)+"; accepted: "+want, shown)
 		return
 	}
 	first := map[string]int{}
@@ -99,12 +115,12 @@ func (d *document) pairs(node ast.Node, key string, at place, want string, each 
 		switch k.(type) {
 		case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.NullNode:
 		default:
-			d.report(nameAt, key, "a key must be a plain word")
+			d.add(nameAt, key, "a key must be a plain word", shown)
 			continue
 		}
 		name := k.GetToken().Value
 		if line, twice := first[name]; twice {
-			d.report(nameAt, join(key, name), fmt.Sprintf("given twice, first in line %d; accepted: each key once", line))
+			d.add(nameAt, join(key, name), fmt.Sprintf("given twice, first in line %d; accepted: each key once", line), shown)
 			continue
 		}
 		first[name] = nameAt.line
@@ -150,7 +166,7 @@ func (d *document) scalar(node ast.Node, v reflect.Value, tag reflect.StructTag,
 	case *ast.StringNode:
 		text, right = n.Value, v.Kind() == reflect.String || isText(v.Type())
 		// A number too large for the parser arrives as text; it is out of range, not of the wrong type.
-		right = right || v.CanInt() && n.Token.Type == token.StringType && strings.Trim(text, "0123456789") == ""
+		right = right || (v.CanInt() || v.CanUint()) && n.Token.Type == token.StringType && strings.Trim(text, "0123456789") == ""
 	case *ast.LiteralNode:
 		text, right = n.Value.Value, v.Kind() == reflect.String || isText(v.Type())
 	case *ast.BoolNode:
@@ -158,7 +174,7 @@ func (d *document) scalar(node ast.Node, v reflect.Value, tag reflect.StructTag,
 	case *ast.IntegerNode:
 		text = fmt.Sprint(n.Value)
 		// A duration's own reader says that the unit is missing.
-		right = v.CanInt() || v.CanFloat()
+		right = v.CanInt() || v.CanUint() || v.CanFloat()
 	case *ast.FloatNode:
 		text, right = n.Token.Value, v.CanFloat() && !isText(v.Type())
 	}
@@ -173,11 +189,13 @@ func (d *document) scalar(node ast.Node, v reflect.Value, tag reflect.StructTag,
 
 func kindWanted(t reflect.Type) string {
 	switch {
-	case t == reflect.TypeFor[Duration]():
+	case t == durationType:
 		return "a duration"
+	case t == bytesType:
+		return "a size"
 	case t.Kind() == reflect.Bool:
 		return "true or false"
-	case t.Kind() == reflect.Int, t.Kind() == reflect.Int64:
+	case t.Kind() == reflect.Int, t.Kind() == reflect.Int64, t.Kind() == reflect.Uint16:
 		return "a whole number"
 	case t.Kind() == reflect.Float64:
 		return "a number"

@@ -57,7 +57,7 @@ func Markdown() []byte {
 	var b bytes.Buffer
 	b.WriteString(docHead)
 	l := &loader{out: &Loaded{Config: defaults(""), Sources: map[string]Source{}}}
-	l.decodeFile(FileName, []byte(exampleFile))
+	l.decodeFile(FileName, []byte(exampleFile), "")
 	fmt.Fprintln(&b, &Error{l.problems})
 	b.WriteString(docKeys)
 	standard := reflect.ValueOf(defaults(""))
@@ -66,6 +66,10 @@ func Markdown() []byte {
 		if top, _, _ := strings.Cut(f.Key, "."); top != section {
 			section = top
 			sf, _ := sectionField(top)
+			if f.Key == "services" {
+				writeServiceDocs(&b)
+				continue
+			}
 			fmt.Fprintf(&b, "\n### `%s`\n\n%s\n\n| key | type | default | variable | flag | meaning |\n|---|---|---|---|---|---|\n", top, sf.Tag.Get("doc"))
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s Accepted: %s. |\n", f.Key, kind(f.Type), cell(f.standard(standard)), code(f.Env), flagCell(f.Flag), f.Tag.Get("doc"), accepted(f.Type, f.Tag))
@@ -98,6 +102,54 @@ func entryRows(b *bytes.Buffer, f *field) {
 	}
 	for _, e := range walk(f.Type.Elem()) {
 		fmt.Fprintf(b, "| `%s%s.%s` | %s | – | – | – | %s Accepted: %s. |\n", f.Key, at, e.Key, kind(e.Type), e.Tag.Get("doc"), accepted(e.Type, e.Tag))
+	}
+}
+
+const docServices = `
+### ` + "`services`" + `
+
+Services and jobs by name. A name has 1 to 100 letters, digits, ` + "`-` and `_`; `-` and `_`" + ` and the case of letters make no
+difference. What is left out is filled from the template and the defaults. Every wrong definition is reported with its
+place before anything is started or changed. Variables and flags do not reach into definitions. Entries of this file can be
+changed here only; those made by ` + "`controlcenter add`" + ` or the API are kept in the store.
+
+` + "```yaml" + `
+services:
+  web:
+    command: ["${self}", "demo", "steady", "--port", "8901"]
+    ports: [8901]
+    autostart: true
+    depends_on: {database: {condition: healthy}}
+    probes:
+      readiness: {http: "http://127.0.0.1:8901/health", interval: 5s}
+  database:
+    command: [postgres, -D, data]
+    cwd: ./db
+    secrets: [PGPASSWORD] # its value: controlcenter secret set database PGPASSWORD
+    probes:
+      readiness: {tcp: "127.0.0.1:5432"}
+  tidy:
+    type: job
+    command: [./tidy.sh]
+    schedule: {cron: "0 3 * * *", timeout: 10m}
+` + "```" + `
+
+` + "`${self}`" + ` as the first word of a command is the path of the program that reads the file. It is replaced when the file is read
+(also by ` + "`controlcenter add -f` and `edit`" + `); definitions sent to the API do not know it. ` + "`depends_on.*`" + ` stands for the name of a
+service, ` + "`probes.*` for `startup`, `readiness` and `liveness`" + `.
+
+| key of an entry | type | default | meaning |
+|---|---|---|---|
+`
+
+func writeServiceDocs(b *bytes.Buffer) {
+	b.WriteString(docServices)
+	for _, k := range specKeys() {
+		standard := k.Tag.Get("default")
+		if standard == "" {
+			standard = "–"
+		}
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s Accepted: %s. |\n", k.Key, kind(k.Type), standard, k.Tag.Get("doc"), accepted(k.Type, k.Tag))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,8 +76,17 @@ func TestEnvExampleLoads(t *testing.T) {
 
 func TestExampleFileLoads(t *testing.T) {
 	name := filepath.Join("..", "..", "examples", FileName)
-	l := load(t, Options{Dir: t.TempDir(), File: absolute(t, name)})
+	l := load(t, Options{Dir: t.TempDir(), File: absolute(t, name), Executable: "/bin/controlcenter"})
 	want := defaults(l.Config.Storage.Path)
+	if len(l.Config.Services) < 3 {
+		t.Errorf("services %v", l.Config.Services)
+	}
+	for name, s := range l.Config.Services {
+		if s.Command[0] != "/bin/controlcenter" {
+			t.Errorf("%s runs %q, which need not be there", name, s.Command)
+		}
+	}
+	l.Config.Services = nil
 	if !reflect.DeepEqual(l.Config, want) || l.Sources["storage.path"].Kind != "default" {
 		t.Errorf("got  %+v\nwant %+v", l.Config, want)
 	}
@@ -108,7 +118,7 @@ func absolute(t *testing.T, name string) string {
 type schema struct {
 	Type                 string            `json:"type"`
 	Properties           map[string]schema `json:"properties"`
-	AdditionalProperties any               `json:"additionalProperties"` // false, or the schema of a map's entries
+	AdditionalProperties json.RawMessage   `json:"additionalProperties"` // false, or the schema of a map's entries
 	Items                *schema           `json:"items"`
 	Enum                 []string          `json:"enum"`
 	Description          string            `json:"description"`
@@ -140,12 +150,12 @@ func TestSchemaHasExactlyTheKeysWithTheirRules(t *testing.T) {
 		if key != "" && s.Description == "" {
 			t.Errorf("%s has no description", key)
 		}
-		_, isMap := s.AdditionalProperties.(map[string]any)
-		if s.Type != "object" || isMap {
+		isMap := strings.HasPrefix(string(s.AdditionalProperties), "{")
+		if s.Type != "object" || isMap || key == "services" {
 			leaves = append(leaves, key)
 			return
 		}
-		if s.AdditionalProperties != false || len(s.Required) > 0 {
+		if string(s.AdditionalProperties) != "false" || len(s.Required) > 0 {
 			t.Errorf("%q allows other keys or requires some", key)
 		}
 		for name, p := range s.Properties {
@@ -187,6 +197,55 @@ func TestSchemaHasExactlyTheKeysWithTheirRules(t *testing.T) {
 	}
 }
 
+// Every key of a definition is in the schema, with its meaning, and no other.
+func TestSchemaHasTheKeysOfDefinitions(t *testing.T) {
+	var entry schema
+	if err := json.Unmarshal(readSchema(t).Properties["services"].AdditionalProperties, &entry); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	var visit func(s schema, key string)
+	visit = func(s schema, key string) {
+		if key != "" && s.Description == "" {
+			t.Errorf("%s has no description", key)
+		}
+		if string(s.AdditionalProperties) != "false" && s.Type == "object" && key != "env" {
+			var sub schema
+			if err := json.Unmarshal(s.AdditionalProperties, &sub); err != nil {
+				t.Fatalf("%s: %v", key, err)
+			}
+			sub.Description = s.Description
+			visit(sub, key+".*")
+			return
+		}
+		if s.Type != "object" || key == "env" {
+			key = regexp.MustCompile(`^probes\.[a-z]+`).ReplaceAllString(key, "probes.*")
+			if !slices.Contains(got, key) {
+				got = append(got, key)
+			}
+		}
+		for name, p := range s.Properties {
+			visit(p, join(key, name))
+		}
+	}
+	visit(entry, "")
+	var want []string
+	for _, k := range specKeys() {
+		want = append(want, k.Key)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if p := entry.Properties["restart"].Properties["policy"]; strings.Join(p.Enum, " ") != "no on-failure always unless-stopped" || !strings.Contains(p.Description, "Default: on-failure") {
+		t.Errorf("restart.policy: %+v", p)
+	}
+	if p := entry.Properties["ports"].Items; *p.Minimum != 1 || *p.Maximum != 65535 {
+		t.Errorf("ports: %+v", p)
+	}
+}
+
 func TestSchemaAcceptsTheExample(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "examples", FileName))
 	if err != nil {
@@ -202,6 +261,11 @@ func TestSchemaAcceptsTheExample(t *testing.T) {
 		case map[string]any:
 			for name, value := range v {
 				p, ok := s.Properties[name]
+				if more := string(s.AdditionalProperties); !ok && more != "false" {
+					if ok = json.Unmarshal(s.AdditionalProperties, &p) == nil; !ok {
+						t.Fatal(more)
+					}
+				}
 				if !ok {
 					t.Errorf("%s is not in the schema", join(key, name))
 					continue
@@ -216,8 +280,12 @@ func TestSchemaAcceptsTheExample(t *testing.T) {
 			if s.Type != "string" || !regexp.MustCompile(s.Pattern).MatchString(v) {
 				t.Errorf("%s: %q is not of the schema", key, v)
 			}
+		case bool:
+			if s.Type != "boolean" {
+				t.Errorf("%s: %v is not of the schema", key, v)
+			}
 		case uint64:
-			if s.Type != "integer" || float64(v) < *s.Minimum || float64(v) > *s.Maximum {
+			if s.Type != "integer" && s.Type != "number" || s.Minimum != nil && float64(v) < *s.Minimum || s.Maximum != nil && float64(v) > *s.Maximum {
 				t.Errorf("%s: %d is not of the schema", key, v)
 			}
 		default:

@@ -50,7 +50,7 @@ type document struct {
 	lines    []string
 	problems []Problem
 	sources  map[string]Source
-	places   map[string]place // of values, for checks after the file was read
+	places   map[string]place // of values, and of the keys of sections, for checks after the file was read
 }
 
 // place is a position in the file, from 1; columns count characters.

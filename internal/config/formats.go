@@ -15,7 +15,7 @@ type format struct {
 	norm     func(string) (string, bool)
 }
 
-// formats by the name used in the tag format. "path" and "folder" are made absolute afterwards, see [layer.path].
+// formats by the name used in the tag format. "path" and "folder" are made absolute afterwards.
 var formats = map[string]format{
 	"hostport": {"host:port with port 0 to 65535", hostport},
 	"host":     {"a host name or IP address, without port", host},
@@ -24,6 +24,7 @@ var formats = map[string]format{
 	"path":     {"a path; empty for none", path},
 	"folder":   {"a path", folder},
 	"pattern":  {"names of letters, digits and . _ : / @ + -, with * for any text and a vertical bar between alternatives; empty for any", pattern},
+	"file":     {"a path", folder},
 }
 
 var (

@@ -26,6 +26,8 @@ type Options struct {
 	UserConfigDir string
 	// StateDir is the default of storage.path; "" = unknown.
 	StateDir string
+	// Executable is the path of this program, for ${self} in commands of services; "" = unknown.
+	Executable string
 }
 
 // DefaultOptions returns the options of this process: its environment, its working directory, the folders of its user. Folders
@@ -33,7 +35,8 @@ type Options struct {
 func DefaultOptions() Options {
 	dir, _ := os.Getwd()
 	user, _ := os.UserConfigDir()
-	return Options{Environ: os.Environ(), Dir: dir, UserConfigDir: user, StateDir: stateDir()}
+	executable, _ := os.Executable()
+	return Options{Environ: os.Environ(), Dir: dir, UserConfigDir: user, StateDir: stateDir(), Executable: executable}
 }
 
 // Loaded is a configuration and where its values came from.
@@ -132,16 +135,17 @@ func (l *loader) readFile(o Options, named variable) {
 			continue
 		}
 		l.out.File = name
-		l.decodeFile(name, data)
+		l.decodeFile(name, data, o.Executable)
 		return
 	}
 }
 
-func (l *loader) decodeFile(name string, data []byte) {
+func (l *loader) decodeFile(name string, data []byte, executable string) {
 	d := newDocument(name, filepath.Dir(name), data)
 	if top := d.parse(data); top != nil {
 		d.decode(top, reflect.ValueOf(&l.out.Config).Elem(), "", "", place{1, 1})
 	}
+	d.finishServices(l.out.Config.Services, executable)
 	l.doc = d
 	l.problems = append(l.problems, d.problems...)
 	maps.Copy(l.out.Sources, d.sources)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"controlcenter/internal/unit"
 )
 
 // load loads from dir, which must succeed.
@@ -34,12 +36,12 @@ func TestNothingConfiguredGivesDefaults(t *testing.T) {
 		},
 		Auth:   Auth{Mode: "owner", Anonymous: []string{"health", "metrics", "stats"}},
 		Log:    Log{Level: "info", Format: "logfmt"},
-		Stream: Stream{Interval: Duration(2 * time.Second)},
+		Stream: Stream{Interval: unit.Duration(2 * time.Second)},
 		Exporter: Exporter{
 			Ports:     Ports{Start: 3000, End: 9000},
 			Processes: Processes{Top: 50},
 		},
-		Storage: Storage{Path: filepath.Join(dir, "state"), Backup: Backup{Every: Duration(time.Hour), Keep: 24}},
+		Storage: Storage{Path: filepath.Join(dir, "state"), Backup: Backup{Every: unit.Duration(time.Hour), Keep: 24}},
 	}
 	if !reflect.DeepEqual(l.Config, want) {
 		t.Errorf("got  %+v\nwant %+v", l.Config, want)
@@ -238,7 +240,7 @@ func TestOldNames(t *testing.T) {
 		{"our name wins", "HOST=0.0.0.0 PORT=1 CC_WEB_LISTEN_ADDRESS=127.0.0.1:2", func(c *Config) { c.Web.ListenAddresses = []string{"127.0.0.1:2"} }},
 		{"origins by comma", "CORS_ORIGINS=http://A:80,https://b:8443", func(c *Config) { c.Web.CORSOrigins = []string{"http://a", "https://b:8443"} }},
 		{"origins as JSON", `CORS_ORIGINS=["http://a"]`, func(c *Config) { c.Web.CORSOrigins = []string{"http://a"} }},
-		{"interval", "WS_UPDATE_INTERVAL=5", func(c *Config) { c.Stream.Interval = Duration(5 * time.Second) }},
+		{"interval", "WS_UPDATE_INTERVAL=5", func(c *Config) { c.Stream.Interval = unit.Duration(5 * time.Second) }},
 		{"ports", "PORT_SCAN_START=1 PORT_SCAN_END=65535", func(c *Config) { c.Exporter.Ports = Ports{1, 65535} }},
 		{"debug off", "DEBUG=False", func(*Config) {}},
 		{"empty", "HOST= PORT= DEBUG= CORS_ORIGINS= WS_UPDATE_INTERVAL= PORT_SCAN_START=", func(*Config) {}},
@@ -306,4 +308,13 @@ func TestDefaultOptionsAreThoseOfTheProcess(t *testing.T) {
 	if got, want := Default().Storage.Path, filepath.Join(home, "st", "controlcenter"); got != want {
 		t.Errorf("state with XDG_STATE_HOME %s, want %s", got, want)
 	}
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }

@@ -1,57 +1,10 @@
 package config
 
 import (
-	"encoding/json"
-	"errors"
-	"math"
 	"reflect"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/goccy/go-yaml"
 )
-
-func TestDuration(t *testing.T) {
-	for text, want := range map[string]time.Duration{
-		"0s": 0, "2s": 2 * time.Second, "5m": 5 * time.Minute, "7d": 7 * day, "1h30m": 90 * time.Minute,
-		"1.5s": 1500 * time.Millisecond, "500ms": 500 * time.Millisecond, "10us": 10 * time.Microsecond, "3ns": 3, "1d12h": 36 * time.Hour,
-	} {
-		got, err := ParseDuration(text)
-		if err != nil || got.Std() != want {
-			t.Errorf("%s: got %v, %v, want %v", text, got.Std(), err, want)
-		}
-		if back, err := ParseDuration(got.String()); err != nil || back != got {
-			t.Errorf("%s: written as %s, read back as %v, %v", text, got, back, err)
-		}
-	}
-	for d, want := range map[Duration]string{Duration(7 * day): "7d", Duration(90 * time.Minute): "1h30m", Duration(-time.Second): "-1s", Duration(1500 * time.Millisecond): "1s500ms", math.MinInt64 + 1: "-106751d23h47m16s854ms775us807ns"} {
-		if got := d.String(); got != want {
-			t.Errorf("%d: got %s, want %s", d, got, want)
-		}
-	}
-	for text, want := range map[string]error{
-		"": errDuration, "s": errDuration, "5": errNoUnit, "1h5": errNoUnit, "-1s": errDuration, "+1s": errDuration, "1x": errDuration, "1 s": errDuration,
-		".5s": errDuration, "5.s": errDuration, "1.2.3s": errDuration, "∞": errDuration, "1e3s": errDuration, "300y": errDuration, "106752d": errTooLong,
-		strings.Repeat("9", 400) + "s": errDuration,
-	} {
-		if got, err := ParseDuration(text); !errors.Is(err, want) {
-			t.Errorf("%q: got %v, %v, want %v", text, got, err, want)
-		}
-	}
-}
-
-func TestDurationInJSONAndYAML(t *testing.T) {
-	in := Stream{Interval: Duration(5 * time.Second)}
-	text, err := json.Marshal(in)
-	var out Stream
-	if err != nil || string(text) != `{"Interval":"5s"}` || json.Unmarshal(text, &out) != nil || out != in {
-		t.Errorf("JSON %s, %v, back %v", text, err, out)
-	}
-	if text, err = yaml.Marshal(in); err != nil || string(text) != "interval: 5s\n" {
-		t.Errorf("YAML %s, %v", text, err)
-	}
-}
 
 func TestFormats(t *testing.T) {
 	for kind, c := range map[string]struct {

@@ -6,18 +6,32 @@ import (
 	"strings"
 
 	"github.com/invopop/jsonschema"
+
+	"controlcenter/control"
 )
 
 // Schema returns the JSON Schema (draft 2020-12) of the configuration file: every key with its meaning, default and accepted
 // values, and no other key. Defaults that depend on the machine are named in the descriptions only.
 func Schema() ([]byte, error) {
-	r := jsonschema.Reflector{FieldNameTag: "yaml", DoNotReference: true, ExpandedStruct: true, Anonymous: true, RequiredFromJSONSchemaTags: true}
+	r := jsonschema.Reflector{FieldNameTag: "yaml", DoNotReference: true, ExpandedStruct: true, Anonymous: true, RequiredFromJSONSchemaTags: true, Mapper: textSchema}
 	s := r.ReflectFromType(reflect.TypeFor[Config]())
 	s.Title = "Control Center configuration"
 	s.Description = "The file " + FileName + ". Every key is optional."
 	describeFields(s, reflect.TypeFor[Config](), reflect.ValueOf(defaults("")))
 	out, err := json.MarshalIndent(s, "", "  ")
 	return append(out, '\n'), err
+}
+
+// textSchema is the form of what is written as text, or as a number of bytes.
+func textSchema(t reflect.Type) *jsonschema.Schema {
+	switch t {
+	case durationType:
+		return &jsonschema.Schema{Type: "string", Pattern: `^([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h|d))+$`, Examples: []any{"2s", "5m", "7d"}}
+	case bytesType:
+		text := &jsonschema.Schema{Type: "string", Pattern: `^[0-9]+(\.[0-9]+)? ?(B|[kKMGT]B|[KMGT]iB)?$`}
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{text, {Type: "integer", Minimum: "0"}}, Examples: []any{"64MiB", "10MB", 1 << 20}}
+	}
+	return nil
 }
 
 // describeFields puts what our tags say into the schema of a struct. v holds the defaults, the zero Value where there are none.
@@ -32,17 +46,18 @@ func describeFields(s *jsonschema.Schema, t reflect.Type, v reflect.Value) {
 		if !ok {
 			continue
 		}
-		p.Description = sf.Tag.Get("doc")
-		if text := sf.Tag.Get("default"); text != "" {
+		tag := tagOf(t, sf)
+		p.Description = tag.Get("doc")
+		if text := tag.Get("default"); text != "" {
 			p.Description += " Default: " + text + "."
 		}
 		var value reflect.Value
 		if v.IsValid() {
 			value = v.Field(i)
 		}
-		describe(p, sf.Type, sf.Tag, value)
-		if value.IsValid() && !isSection(sf.Type) && sf.Tag.Get("default") == "" && sf.Tag.Get("secret") == "" && sf.Type.Kind() != reflect.Map {
-			p.Default = plain(value, sf.Tag)
+		describe(p, deref(sf.Type), tag, value)
+		if value.IsValid() && !isSection(sf.Type) && tag.Get("default") == "" && tag.Get("secret") == "" && sf.Type.Kind() != reflect.Map {
+			p.Default = plain(value, tag)
 		}
 	}
 }
@@ -61,9 +76,12 @@ func describe(s *jsonschema.Schema, t reflect.Type, tag reflect.StructTag, v ref
 		s.UniqueItems = tag.Get("unique") != ""
 		describe(s.Items, t.Elem(), tag, reflect.Value{})
 	case t.Kind() == reflect.Map:
+		if t.Elem() == reflect.TypeFor[*control.Spec]() {
+			s.PropertyNames = &jsonschema.Schema{Pattern: `^[a-zA-Z0-9_-]{1,100}$`}
+		}
 		for _, entry := range append(mapValues(s.PatternProperties), s.AdditionalProperties) {
 			if entry != nil {
-				describe(entry, t.Elem(), tag, reflect.Value{})
+				describe(entry, deref(t.Elem()), tag, reflect.Value{})
 			}
 		}
 	default:

@@ -4,8 +4,12 @@ import (
 	"encoding"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
+
+	"controlcenter/control"
 )
 
 // Setting is one key as `config show` prints it.
@@ -27,11 +31,24 @@ func (l *Loaded) Settings() []Setting {
 	root, standard := reflect.ValueOf(l.Config), reflect.ValueOf(defaults(""))
 	out := make([]Setting, 0, len(keys()))
 	for _, f := range keys() {
+		if f.Key == "services" && len(l.Config.Services) > 0 {
+			out = append(out, l.serviceSettings(f)...)
+			continue
+		}
 		s := Setting{Key: f.Key, Value: show(f.in(root), f.Tag), Default: f.standard(standard), Env: f.Env, Doc: f.Tag.Get("doc"), Source: l.Sources[f.Key], Secret: f.Tag.Get("secret") != ""}
 		if f.Flag != "" {
 			s.Flag = "--" + f.Flag
 		}
 		out = append(out, s)
+	}
+	return out
+}
+
+// serviceSettings are the definitions of the file, one each, as JSON.
+func (l *Loaded) serviceSettings(f *field) (out []Setting) {
+	for _, name := range slices.Sorted(maps.Keys(l.Config.Services)) {
+		key := join(f.Key, name)
+		out = append(out, Setting{Key: key, Value: show(reflect.ValueOf(l.Config.Services[name]), ""), Doc: f.Tag.Get("doc"), Source: l.Sources[key]})
 	}
 	return out
 }
@@ -60,15 +77,19 @@ func Flags() []Flag {
 
 func kind(t reflect.Type) string {
 	switch {
-	case t == reflect.TypeFor[Duration]():
+	case t == durationType:
 		return "duration"
+	case t == bytesType:
+		return "size"
+	case t.Kind() == reflect.Map:
+		return "map"
 	case t.Kind() == reflect.Slice:
 		return "list"
 	case t.Kind() == reflect.Map:
 		return "map"
 	case t.Kind() == reflect.Bool:
 		return "bool"
-	case t.Kind() == reflect.Int, t.Kind() == reflect.Int64:
+	case t.Kind() == reflect.Int, t.Kind() == reflect.Int64, t.Kind() == reflect.Uint16:
 		return "int"
 	case t.Kind() == reflect.Float64:
 		return "number"
@@ -115,6 +136,9 @@ func plain(v reflect.Value, tag reflect.StructTag) any {
 			return ""
 		}
 		return masked
+	}
+	if spec, ok := v.Interface().(*control.Spec); ok {
+		return shownSpec(spec)
 	}
 	if m, ok := v.Interface().(encoding.TextMarshaler); ok {
 		text, err := m.MarshalText()

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"controlcenter/internal/unit"
 )
 
 // What the design promises to users by name.
@@ -50,7 +52,13 @@ func TestTagsOfTheStructAreSound(t *testing.T) {
 	visit = func(typ reflect.Type) {
 		for i := range typ.NumField() {
 			sf := typ.Field(i)
-			at := typ.Name() + "." + sf.Name
+			at := typ.String() + "." + sf.Name
+			if sf.Tag.Get("yaml") == "-" {
+				continue
+			}
+			if _, known := specTags[typ.String()+"."+yamlName(sf)]; known {
+				sf.Tag = `yaml:"x" ` + tagOf(typ, sf)
+			}
 			for _, m := range pair.FindAllStringSubmatch(string(sf.Tag), -1) {
 				if !slices.Contains(known, m[1]) {
 					t.Errorf("%s: unknown tag %s", at, m[1])
@@ -66,7 +74,7 @@ func TestTagsOfTheStructAreSound(t *testing.T) {
 				t.Errorf("%s: items %q", at, u)
 			}
 			elem := sf.Type
-			for elem.Kind() == reflect.Slice || elem.Kind() == reflect.Map {
+			for elem.Kind() == reflect.Slice || elem.Kind() == reflect.Map || elem.Kind() == reflect.Pointer {
 				elem = elem.Elem()
 			}
 			for _, bound := range []string{sf.Tag.Get("min"), sf.Tag.Get("max")} {
@@ -116,7 +124,7 @@ func TestVariablesAndFlagsAreUnique(t *testing.T) {
 func TestDefaultsPassTheirOwnChecks(t *testing.T) {
 	root := reflect.ValueOf(defaults("/state"))
 	for _, f := range keys() {
-		if f.Env == "" { // nothing but the file gives one
+		if f.Env == "" {
 			continue
 		}
 		v := reflect.New(f.Type).Elem()
@@ -148,7 +156,7 @@ type later struct {
 type laterService struct {
 	Command []string          `yaml:"command" items:"1.." doc:"d"`
 	Env     map[string]string `yaml:"env" doc:"d"`
-	Grace   Duration          `yaml:"grace" max:"1m" doc:"d"`
+	Grace   unit.Duration     `yaml:"grace" max:"1m" doc:"d"`
 	Token   string            `yaml:"token" secret:"true" doc:"d"`
 	Ports   []int             `yaml:"ports" min:"1" max:"65535" doc:"d"`
 }
@@ -187,7 +195,7 @@ limits: {factor: 1.5, size: 9007199254740993}
 	}
 	want := later{
 		Services: map[string]laterService{
-			"web":  {Command: []string{"run", "a b"}, Env: map[string]string{"A": "1"}, Grace: Duration(5 * time.Second), Token: "hush", Ports: []int{80, 443}},
+			"web":  {Command: []string{"run", "a b"}, Env: map[string]string{"A": "1"}, Grace: unit.Duration(5 * time.Second), Token: "hush", Ports: []int{80, 443}},
 			"8080": {Command: []string{"x"}},
 		},
 		Roots: []laterRoot{{"main"}, {"other"}},

@@ -1,10 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -37,10 +39,10 @@ func readScalar(v reflect.Value, tag reflect.StructTag, dir, text string) string
 		switch {
 		case err == nil:
 			return ""
-		case errors.Is(err, errNoUnit):
+		case v.Type() == durationType && strings.Trim(text, "0123456789.") == "" && text != "":
 			return "has no unit, write " + text + "s for seconds"
 		}
-		return "is " + err.Error()
+		return "is not " + kindWanted(v.Type())
 	}
 	switch v.Kind() {
 	case reflect.Bool:
@@ -59,6 +61,15 @@ func readScalar(v reflect.Value, tag reflect.StructTag, dir, text string) string
 			return "is not a whole number"
 		}
 		v.SetInt(n)
+	case reflect.Uint16:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil && !errors.Is(err, strconv.ErrRange) {
+			return "is not a whole number"
+		}
+		if err != nil || n < 0 || n > math.MaxUint16 {
+			return "is out of range"
+		}
+		v.SetUint(uint64(n))
 	case reflect.Float64:
 		x, err := strconv.ParseFloat(text, 64)
 		if err != nil || x-x != 0 { // infinities and NaN are numbers to ParseFloat only
@@ -122,21 +133,13 @@ func checkRange(v reflect.Value, tag reflect.StructTag) string {
 }
 
 func compare(a, b reflect.Value) int {
-	x, y := 0.0, 0.0
-	if a.CanInt() {
-		if a.Int() != b.Int() {
-			x, y = 0, float64(b.Int())-float64(a.Int())
-		}
-	} else {
-		x, y = a.Float(), b.Float()
-	}
 	switch {
-	case x < y:
-		return -1
-	case x > y:
-		return 1
+	case a.CanInt():
+		return cmp.Compare(a.Int(), b.Int())
+	case a.CanUint():
+		return cmp.Compare(a.Uint(), b.Uint())
 	}
-	return 0
+	return cmp.Compare(a.Float(), b.Float())
 }
 
 // checkItems checks number and uniqueness of a list's entries. at is the entry to blame, -1 for the list.

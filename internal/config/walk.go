@@ -24,7 +24,7 @@ func (f *field) in(root reflect.Value) reflect.Value { return root.FieldByIndex(
 
 var textType = reflect.TypeFor[encoding.TextUnmarshaler]()
 
-// isText says whether t reads itself from text, as [Duration] does.
+// isText says whether t reads itself from text, as [unit.Duration] does.
 func isText(t reflect.Type) bool { return reflect.PointerTo(t).Implements(textType) }
 
 // isSection says whether t is a group of keys and no value.
@@ -33,7 +33,7 @@ func isSection(t reflect.Type) bool { return t.Kind() == reflect.Struct && !isTe
 // isScalar says whether one word of text can give a t.
 func isScalar(t reflect.Type) bool {
 	switch t.Kind() {
-	case reflect.String, reflect.Bool, reflect.Int, reflect.Int64, reflect.Float64:
+	case reflect.String, reflect.Bool, reflect.Int, reflect.Int64, reflect.Uint16, reflect.Float64:
 		return true
 	}
 	return isText(t)
@@ -102,6 +102,7 @@ func join(prefix, name string) string {
 
 // accepted says in words which values a field takes: for errors, help and documentation.
 func accepted(t reflect.Type, tag reflect.StructTag) string {
+	t = deref(t)
 	if t.Kind() == reflect.Slice {
 		s := "a list"
 		if least, _ := itemRange(tag); least > 0 {
@@ -113,20 +114,27 @@ func accepted(t reflect.Type, tag reflect.StructTag) string {
 		return strings.Join(strings.Fields(words), ", ")
 	}
 	limits := ""
-	if lo, hi := tag.Get("min"), tag.Get("max"); lo != "" || hi != "" {
+	switch lo, hi := tag.Get("min"), tag.Get("max"); {
+	case lo != "" && hi != "":
 		limits = lo + " to " + hi
+	case lo != "":
+		limits = lo + " or more"
+	case hi != "":
+		limits = "up to " + hi
 	}
 	switch {
-	case t == reflect.TypeFor[Duration]():
+	case t == durationType:
 		if limits != "" {
 			return limits
 		}
 		return "a duration such as 2s, 5m or 7d"
+	case t == bytesType:
+		return "a size such as 64MiB, 10MB or 1048576"
 	case isText(t):
 		return "a text"
 	case t.Kind() == reflect.Bool:
 		return "true or false"
-	case t.Kind() == reflect.Int || t.Kind() == reflect.Int64:
+	case t.Kind() == reflect.Int || t.Kind() == reflect.Int64 || t.Kind() == reflect.Uint16:
 		if limits != "" {
 			return limits
 		}
