@@ -337,8 +337,14 @@ func TestWrongCredentialsAreNeverTheOwner(t *testing.T) {
 			t.Fatalf("%s: the owner: %d", mode, r.StatusCode)
 		}
 		for _, h := range [][]string{
-			{"Authorization", "Bearer abc"}, {"Authorization", "Bearer "}, {"Authorization", ""}, {"Authorization", "Basic dTpw"},
-			{"Authorization", "Digest x"}, {"X-API-Key", "abc"}, {"X-API-Key", ""}, {"Authorization", "Basic dTpw", "Authorization", "Bearer x"},
+			{"Authorization", "Bearer abc"},
+			{"Authorization", "Bearer "},
+			{"Authorization", ""},
+			{"Authorization", "Basic dTpw"},
+			{"Authorization", "Digest x"},
+			{"X-API-Key", "abc"},
+			{"X-API-Key", ""},
+			{"Authorization", "Basic dTpw", "Authorization", "Bearer x"},
 		} {
 			for _, row := range [][2]string{{"POST", "/-/reload"}, {"GET", "/api/system/stats"}, {"GET", "/health"}, {"GET", "/nothing"}} {
 				r := s.ask(row[0], row[1], nil, h...)

@@ -38,7 +38,8 @@ func trustedPeer(c *net.UnixConn) bool {
 // control runs one of the socket's WSAIoctl codes.
 func control(raw interface {
 	Control(f func(fd uintptr)) error
-}, code uint32, in, out []byte) error {
+}, code uint32, in, out []byte,
+) error {
 	var inner error
 	err := raw.Control(func(fd uintptr) {
 		var n uint32
