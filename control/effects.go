@@ -122,7 +122,7 @@ func (s *service) term(ctx context.Context) {
 			if err == nil {
 				stopSpec := probe.Spec{Exec: argv}
 				var ask probe.Prober
-				if ask, err = probe.New(stopSpec, probe.Target{Dir: spec.Cwd, Env: env}); err == nil {
+				if ask, err = probe.New(stopSpec, probe.Target{Dir: spec.Cwd, Env: env, User: spec.User, Group: spec.Group}); err == nil {
 					ctx, cancel := context.WithTimeout(ctx, grace)
 					err = ask(ctx)
 					cancel()

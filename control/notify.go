@@ -47,6 +47,9 @@ func (s *service) listen(ctx context.Context) {
 	if err := os.Chmod(path, 0o600); err != nil {
 		s.m.o.Log.Error("protect notification socket", "service", s.key, "err", err)
 	}
+	if err := giveTo(path, s.spec.User); err != nil {
+		s.m.o.Log.Error("give notification socket to the service's user", "service", s.key, "err", err)
+	}
 	s.listens = true
 	s.async(func() {
 		defer context.AfterFunc(ctx, func() { conn.Close() })()

@@ -62,7 +62,7 @@ func (s *service) watch(ctx context.Context) {
 }
 
 func (s *service) target(ctx context.Context, spec *Spec, run string, note *notice) probe.Target {
-	t := probe.Target{Dir: spec.Cwd, Notified: note.ready.Load}
+	t := probe.Target{Dir: spec.Cwd, User: spec.User, Group: spec.Group, Notified: note.ready.Load}
 	t.Env, _ = s.environ(ctx, spec) // the service itself has started with it
 	if s.m.o.Lines != nil {
 		t.Lines = func(ctx context.Context, after int64) ([]string, int64, error) {

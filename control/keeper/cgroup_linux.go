@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -180,3 +181,32 @@ func (k *keeper) removeGroup(r *run) {
 		time.Sleep(5 * time.Millisecond) // a zombie that is reaped in this moment
 	}
 }
+
+// Group lists the processes in the control group that a keeper made for the run of a process; nil = it is in none of those.
+func Group(pid int) []int {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	if err != nil {
+		return nil
+	}
+	for line := range strings.Lines(string(b)) {
+		path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::")
+		if !ok || !strings.Contains(path, "/controlcenter-") {
+			continue
+		}
+		procs, err := os.ReadFile(filepath.Join(mount2(), path, "cgroup.procs"))
+		if err != nil {
+			return nil
+		}
+		pids := []int{}
+		for f := range strings.FieldsSeq(string(procs)) {
+			if n, err := strconv.Atoi(f); err == nil {
+				pids = append(pids, n)
+			}
+		}
+		return pids
+	}
+	return nil
+}
+
+// mount2 is where cgroup v2 was mounted when it was first asked for.
+var mount2 = sync.OnceValue(cgroup2Mount)

@@ -35,7 +35,9 @@ func makeExec(s *Spec, t Target) Prober {
 		out := &tail{max: 512}
 		cmd.Stdout, cmd.Stderr = out, out
 		cmd.WaitDelay = time.Second // a grandchild that keeps the pipe open must not hold the probe up
-		ownGroup(cmd)
+		if err := isolate(cmd, t.User, t.Group); err != nil {
+			return err
+		}
 		err := cmd.Run()
 		if _, ok := errors.AsType[*exec.ExitError](err); ok {
 			if text := out.String(); text != "" {

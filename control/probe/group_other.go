@@ -4,5 +4,5 @@ package probe
 
 import "os/exec"
 
-// ownGroup does nothing here: cancellation ends the command itself, not what it started.
-func ownGroup(*exec.Cmd) {}
+// isolate does nothing here: cancellation ends the command itself, not what it started, and services have no user of their own.
+func isolate(*exec.Cmd, string, string) error { return nil }

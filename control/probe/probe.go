@@ -33,6 +33,8 @@ type Spec struct {
 type Target struct {
 	Dir string   // working directory of commands
 	Env []string // their environment
+	// User and Group whose commands they are; "" = this process' own.
+	User, Group string
 	// Lines returns what the run has logged behind a position (0 = its first line) and the next position. nil = unknown.
 	Lines func(ctx context.Context, after int64) (lines []string, next int64, err error)
 	// Notified tells whether the run has said READY=1. nil = unknown.

@@ -40,20 +40,22 @@ type Options struct {
 	Load   config.Options // where the configuration comes from; read again at each reload
 	Stdout io.Writer      // the greeting
 	Stderr io.Writer      // the log
+	Binary string         // that becomes the keeper; "" = this program's file
 }
 
 // daemonState is everything [Run] built.
 type daemonState struct {
-	o       Options
-	log     *slog.Logger
-	level   *promslog.Level
-	loaded  atomic.Pointer[config.Loaded]
-	web     atomic.Pointer[api.Settings]
-	sampler *exporter.Sampler
-	store   *store.Store
-	bus     event.Bus
-	usage   *usage.Tracker
-	reloads reloadMetrics
+	o        Options
+	log      *slog.Logger
+	level    *promslog.Level
+	loaded   atomic.Pointer[config.Loaded]
+	web      atomic.Pointer[api.Settings]
+	sampler  *exporter.Sampler
+	store    *store.Store
+	bus      event.Bus
+	usage    *usage.Tracker
+	reloads  reloadMetrics
+	services services
 
 	reloading sync.Mutex // one reload at a time
 }
@@ -90,7 +92,7 @@ func newLogger(c *config.Config, w io.Writer) (*slog.Logger, *promslog.Level, er
 func (d *daemonState) run(ctx context.Context) (err error) {
 	c := &d.loaded.Load().Config
 	started := time.Now()
-	d.sampler = exporter.NewSampler(exporter.Options{Settings: samplerSettings(c), Logger: d.log.With("component", "exporter")})
+	d.sampler = exporter.NewSampler(exporter.Options{Settings: samplerSettings(c), ServiceOf: d.services.serviceOf, Logger: d.log.With("component", "exporter")})
 	if err := d.checkCollectors(c); err != nil {
 		return err
 	}
@@ -113,7 +115,7 @@ func (d *daemonState) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.store.Close()) }()
+	g.hold("store", d.store.Close)
 	if _, err := d.store.BeginRun(ctx, version.Version); err != nil {
 		d.log.Error("record this run", "err", err)
 	}
@@ -122,6 +124,10 @@ func (d *daemonState) run(ctx context.Context) (err error) {
 	if err := d.openUsage(ctx, c); err != nil {
 		return err
 	}
+	if err := d.openServices(ctx, c); err != nil {
+		return err
+	}
+	d.runServices(g)
 	d.web.Store(webSettings(c, web))
 	registry := d.registry()
 	server, err := api.New(api.Options{
@@ -150,7 +156,7 @@ func (d *daemonState) run(ctx context.Context) (err error) {
 	if ctx.Err() == nil {
 		reason = cause.Error()
 	}
-	d.log.Info("stopping", "reason", reason)
+	d.log.Info("stopping; services go on, \"controlcenter down\" stops them", "reason", reason)
 	if err := d.store.EndRun(context.WithoutCancel(ctx), reason); err != nil {
 		d.log.Error("record the end of this run", "err", err)
 	}
@@ -207,6 +213,6 @@ func (d *daemonState) webConfigFile() string {
 func (d *daemonState) registry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	registerSelf(r)
-	r.MustRegister(d.store, d.usage, &d.reloads, certificateExpiry{d.webConfigFile})
+	r.MustRegister(d.store, d.services.manager.Collector(), keeperMetrics{d.services.keeper}, d.eventMetrics(), d.usage, &d.reloads, certificateExpiry{d.webConfigFile})
 	return r
 }

@@ -22,5 +22,5 @@ func (d *daemonState) greet(c *config.Config, ls []*listener) {
 	}
 	_, _ = fmt.Fprintf(w, "Control Center runs at %s\n", strings.Join(urls, " and "))
 	_, _ = fmt.Fprintf(w, "Try next:\n  controlcenter status\n  controlcenter ports\n  curl %s/metrics\n", urls[0])
-	_, _ = fmt.Fprintf(w, "State is kept in %s. Ctrl-C stops it.\n", c.Storage.Path)
+	_, _ = fmt.Fprintf(w, "State is kept in %s. Ctrl-C stops it; services go on until \"controlcenter down\".\n", c.Storage.Path)
 }

@@ -20,6 +20,7 @@ type part struct {
 	name   string
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup
+	close  func() error // after it ended; nil = nothing
 }
 
 func newGroup(ctx context.Context) *group {
@@ -46,6 +47,11 @@ func (g *group) run(name string, f func(context.Context) error) {
 	})
 }
 
+// hold makes the group close something when everything that was started after it has ended.
+func (g *group) hold(name string, closer func() error) {
+	g.parts = append(g.parts, &part{name: name, cancel: func(error) {}, close: closer})
+}
+
 // wait blocks until ctx ends or a part fails, and says why.
 func (g *group) wait(ctx context.Context) error {
 	select {
@@ -56,11 +62,16 @@ func (g *group) wait(ctx context.Context) error {
 	}
 }
 
-// stop ends all parts in reverse order and returns err.
+// stop ends all parts in reverse order and returns err, with what could not be closed.
 func (g *group) stop(err error) error {
 	for _, p := range slices.Backward(g.parts) {
 		p.cancel(errStopped)
 		p.wg.Wait()
+		if p.close != nil {
+			if cerr := p.close(); cerr != nil {
+				err = errors.Join(err, fmt.Errorf("close %s: %w", p.name, cerr))
+			}
+		}
 	}
 	return err
 }

@@ -15,3 +15,11 @@ func privateUmask() (restore func()) {
 	old := syscall.Umask(0o177)
 	return func() { syscall.Umask(old) }
 }
+
+// isOurs says whether a file belongs to the user that this process is.
+func isOurs(st os.FileInfo) bool {
+	sys, ok := st.Sys().(*syscall.Stat_t)
+	return ok && int(sys.Uid) == os.Geteuid()
+}
+
+func addressInUse(error) bool { return false }

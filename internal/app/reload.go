@@ -35,6 +35,10 @@ func (d *daemonState) reload(ctx context.Context) error {
 	if err == nil {
 		use, err = usageSettings(&next.Config)
 	}
+	if err == nil {
+		// It checks all of them before it changes any. What follows cannot fail any more.
+		err = d.services.manager.Sync(ctx, next.Definitions(), "configuration")
+	}
 	d.reloads.note(err)
 	if err != nil {
 		return err
