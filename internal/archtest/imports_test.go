@@ -26,7 +26,7 @@ var may = map[string][]string{
 	"internal/api":       {"control", "control/logs", "exporter", "internal/event", "internal/store", "internal/unit", "kb", "usage"},
 	"internal/app":       {"control", "control/keeper", "control/logs", "exporter", "internal/api", "internal/config", "internal/event", "internal/store", "internal/unit", "kb", "usage"},
 	"internal/archtest":  {},
-	"internal/cli":       {"exporter", "internal/api", "internal/config", "internal/store"},
+	"internal/cli":       {"exporter", "internal/api", "internal/config", "internal/store", "internal/unit"},
 	"internal/config":    {"control", "internal/unit"},
 	"internal/event":     {"internal/store"},
 	"internal/store":     {},

@@ -62,6 +62,8 @@ Prometheus metrics, runs your services, and keeps a knowledge base.
 Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 refused, 5 daemon unreachable.`,
 		Example: `  controlcenter serve                # start it; then open http://127.0.0.1:8080
   controlcenter status               # is it up, what does it read?
+  controlcenter add web -- ./server  # define a service; start it with "start web"
+  controlcenter logs -f web          # what does it write?
   controlcenter ports --all          # who listens where?
   controlcenter check                # is this machine ready for it?`,
 		SilenceUsage:               true,
@@ -80,7 +82,8 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 refused, 5 daemon unreachabl
 	e.globalConfigFlags(root)
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 
-	root.AddGroup(&cobra.Group{ID: "daemon", Title: "Daemon:"}, &cobra.Group{ID: "machine", Title: "Machine:"},
+	root.AddGroup(&cobra.Group{ID: "daemon", Title: "Daemon:"}, &cobra.Group{ID: "services", Title: "Services and jobs:"},
+		&cobra.Group{ID: "machine", Title: "Machine:"},
 		&cobra.Group{ID: "setup", Title: "Setup and diagnosis:"})
 	e.addVerbs(root)
 	root.SetHelpCommandGroupID("setup")
@@ -98,6 +101,22 @@ func (e *env) addVerbs(root *cobra.Command) {
 		{"daemon", e.statusCmd()},
 		{"daemon", e.backupCmd()},
 		{"daemon", e.restoreCmd()},
+		{"services", e.upCmd()},
+		{"services", e.downCmd()},
+		{"services", e.actCmd("start")},
+		{"services", e.actCmd("stop")},
+		{"services", e.actCmd("restart")},
+		{"services", e.actCmd("reload")},
+		{"services", e.actCmd("kill")},
+		{"services", e.logsCmd()},
+		{"services", e.eventsCmd()},
+		{"services", e.runCmd()},
+		{"services", e.jobsCmd()},
+		{"services", e.addCmd()},
+		{"services", e.editCmd()},
+		{"services", e.rmCmd()},
+		{"services", e.secretCmd()},
+		{"services", e.graphCmd()},
 		{"machine", e.portsCmd()},
 		{"machine", e.psCmd()},
 		{"machine", e.usageCmd()},
@@ -117,6 +136,9 @@ func (e *env) addVerbs(root *cobra.Command) {
 // Execute runs the verb that args (without the program's name) spell and returns the exit code. An error is one line on
 // Options.Stderr. It ends early when ctx does.
 func Execute(ctx context.Context, o Options, args []string) int {
+	if len(args) > 0 && args[0] == "demo" { // before anything else: these processes are to stay small
+		return demo(ctx, o, args[1:])
+	}
 	root := New(o)
 	if args == nil {
 		args = []string{} // cobra would take os.Args

@@ -152,6 +152,35 @@ func (c *client) getJSON(ctx context.Context, path string) (json.RawMessage, err
 	return b, nil
 }
 
+// exchange sends body (nil = none) as JSON, reads the answer into v (nil = not wanted) and returns it as it came. It waits as
+// long as the daemon takes: to start and stop services may take minutes, and the user can interrupt it.
+func (c *client) exchange(ctx context.Context, method, path string, body, v any) (json.RawMessage, error) {
+	c.patient()
+	header := http.Header{"Accept": {"application/json"}}
+	var in io.Reader
+	if body != nil {
+		b, err := marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		in = bytes.NewReader(b)
+		header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.do(ctx, method, path, header, in)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	raw, err := readLimited(resp.Body, maxAnswer)
+	if err == nil && v != nil {
+		err = json.Unmarshal(raw, v)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("answer of %s%s: %w", c.where, path, err)
+	}
+	return raw, nil
+}
+
 // decode fetches a document into v and also returns it as it came.
 func (c *client) decode(ctx context.Context, path string, v any) (json.RawMessage, error) {
 	raw, err := c.getJSON(ctx, path)
@@ -223,7 +252,7 @@ func answerError(resp *http.Response) error {
 			e.Message = s
 		}
 	}
-	e.Message = clean(e.Message)
+	e.Message = cleanLines(strings.TrimRight(e.Message, "\n"))
 	if e.Message == "" {
 		e.Message = strings.TrimSpace(fmt.Sprintf("HTTP %d %s", e.Status, http.StatusText(e.Status)))
 	}

@@ -149,27 +149,32 @@ func joinAddress(host string, port int) string {
 	return host + ":" + strconv.Itoa(port)
 }
 
-// statusReport is the output of status. Services join it when there are any to show.
+// statusReport is the output of status.
 type statusReport struct {
-	Asked      string          `json:"asked"`
-	Running    bool            `json:"running"`
-	Listening  []string        `json:"listening"`
-	Health     json.RawMessage `json:"health"`
-	Collectors []collector     `json:"collectors"`
+	Asked      string            `json:"asked"`
+	Running    bool              `json:"running"`
+	Listening  []string          `json:"listening"`
+	Health     json.RawMessage   `json:"health"`
+	Collectors []collector       `json:"collectors"`
+	Services   []json.RawMessage `json:"services"`
 }
 
 func (e *env) statusCmd() *cobra.Command {
 	return &cobra.Command{
-		Use:   "status",
-		Short: "Show whether the daemon runs and how it is",
-		Long: `Show whether the daemon runs and how it is: version, pid, uptime, addresses, the
-machine in short, and the state of each collector. Exit code 5 when no daemon
-answers.`,
+		Use:   "status [NAME...]",
+		Short: "Show how the daemon and the services are",
+		Long: `Show how the daemon and the services are: version, pid, uptime, addresses, the
+machine in short, each service, and the state of each collector. With names, only
+those services. Exit code 5 when no daemon answers, 3 when there is no such service.`,
 		Example: `  controlcenter status
+  controlcenter status comfyui
   controlcenter status --url http://127.0.0.1:8080
   controlcenter status -o json`,
-		Args: maxArgs(0),
+		ValidArgsFunction: e.completeServices(nil),
 		RunE: e.run(func(c *call) error {
+			if len(c.args) > 0 {
+				return e.serviceStatus(c)
+			}
 			h, err := c.client.health(c.ctx)
 			if err != nil {
 				return err
@@ -178,10 +183,46 @@ answers.`,
 			if ee, ok := errors.AsType[*exitError](err); err != nil && (!ok || ee.code != ExitRefused) {
 				return err
 			}
-			rep := statusReport{c.client.where, true, slices.Concat([]string{}, c.client.listeners(c.ctx, h.ProcessID)), h.raw, cols}
-			return e.print(rep, func() error { return e.writeStatus(rep, h) })
+			services, err := c.client.servicesIfAny(c.ctx)
+			if err != nil {
+				return err
+			}
+			rep := statusReport{c.client.where, true, slices.Concat([]string{}, c.client.listeners(c.ctx, h.ProcessID)), h.raw, cols, rawList(services)}
+			return e.print(rep, func() error {
+				if err := e.writeStatus(rep, h); err != nil || len(services) == 0 {
+					return errors.Join(err, e.writeCollectors(rep.Collectors))
+				}
+				if _, err := fmt.Fprintln(e.o.Stdout); err != nil {
+					return err
+				}
+				return errors.Join(e.writeServices(services), e.writeCollectors(rep.Collectors))
+			})
 		}, needDaemon),
 	}
+}
+
+// serviceStatus shows the services that are named; one that is not there is told after the others.
+func (e *env) serviceStatus(c *call) error {
+	all, err := c.client.services(c.ctx)
+	if err != nil {
+		return err
+	}
+	found, missing := []service{}, error(nil)
+	for _, name := range c.args {
+		s, err := named(all, []string{name})
+		if err != nil {
+			missing = err
+			continue
+		}
+		found = append(found, s...)
+	}
+	if len(found) > 0 {
+		err = e.print(map[string]any{"services": rawList(found)}, func() error { return e.writeServices(found) })
+	}
+	if err != nil {
+		return err
+	}
+	return missing
 }
 
 func (e *env) writeStatus(rep statusReport, h *health) error {
@@ -209,14 +250,19 @@ func (e *env) writeStatus(rep statusReport, h *health) error {
 			row(u.name, "%s %%", percent(u.value))
 		}
 	}
-	if err := t.write(e.o.Stdout, e.styled()); err != nil || len(rep.Collectors) == 0 {
-		return err
+	return t.write(e.o.Stdout, e.styled())
+}
+
+// writeCollectors shows the readers of the machine, below what stands there already.
+func (e *env) writeCollectors(all []collector) error {
+	if len(all) == 0 {
+		return nil
 	}
 	if _, err := fmt.Fprintln(e.o.Stdout); err != nil {
 		return err
 	}
-	t = newTable("COLLECTOR", "STATE", "LAST READ TOOK>")
-	for _, c := range rep.Collectors {
+	t := newTable("COLLECTOR", "STATE", "LAST READ TOOK>")
+	for _, c := range all {
 		took := ""
 		if c.Seconds != nil {
 			took = time.Duration(*c.Seconds * float64(time.Second)).Round(10 * time.Microsecond).String()
