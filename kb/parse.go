@@ -56,7 +56,7 @@ const (
 	maxName        = 200   // bytes: creators, ids, categories
 	maxTags        = 100
 	maxMeta        = 100
-	maxMetaValue   = 1_000 // bytes
+	maxMetaValue   = 500 // bytes
 	maxWarnings    = 20
 )
 

@@ -217,7 +217,7 @@ func fill(dst *string, s string) {
 func names(v value) []string {
 	var out []string
 	for _, s := range v.strings() {
-		if s = oneLine(s, maxMetaValue); s != "" && len(out) < maxTags && !slices.Contains(out, s) {
+		if s = oneLine(s, maxName); s != "" && len(out) < maxTags && !slices.Contains(out, s) {
 			out = append(out, s)
 		}
 	}
