@@ -61,6 +61,7 @@ type Base struct {
 	reviews  reviewsOf
 	rejected map[Reason]int // of the last complete scan
 	hints    []hint         // of our own
+	rebuild  bool           // the index was lost while it was in use
 	intents  []string
 	creators []Creator
 	lists    map[string]lists
@@ -152,6 +153,13 @@ func (b *Base) Run(ctx context.Context) error {
 		}
 		for _, h := range b.ownHints() {
 			b.hinted(ctx, h)
+		}
+		if b.rebuildWaits() { // it was asked for while a scan ran that had begun before
+			if _, _, err := b.Scan(ctx, ScanRequest{Trigger: "rebuild"}); err != nil {
+				b.log.Error("queue a rebuild of the index", "err", err)
+			} else {
+				continue
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -319,6 +327,9 @@ func (b *Base) scanRoots(ctx context.Context, j *running) error {
 	b.mu.Lock()
 	reviewed, intents := b.reviewed, slices.Clone(b.intents)
 	b.mu.Unlock()
+	if err := b.beginRebuild(ctx); err != nil {
+		return err
+	}
 	var errs []error
 	for _, root := range b.o.Roots {
 		if job.Root != "" && job.Root != root.ID {
@@ -342,6 +353,12 @@ func (b *Base) scanRoots(ctx context.Context, j *running) error {
 		return b.allDone(ctx, reviewed, intents)
 	}
 	return nil
+}
+
+func (b *Base) rebuildWaits() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rebuild
 }
 
 func (b *Base) ownHints() []hint {
@@ -543,6 +560,28 @@ func (b *Base) Job(ctx context.Context, id string) (Job, error) {
 	return Job{}, fmt.Errorf("scan %q: %w", id, ErrNotFound)
 }
 
+// Rebuild says that the index holds nothing any more and must be made again: every document is read and indexed anew, and until
+// that is done [Base.Generation] says that it is degraded. It returns at once.
+func (b *Base) Rebuild(ctx context.Context) error {
+	b.mu.Lock()
+	b.rebuild = true
+	b.mu.Unlock()
+	_, _, err := b.Scan(ctx, ScanRequest{Trigger: "rebuild"})
+	return err
+}
+
+// beginRebuild makes every record one that must be indexed again, if Rebuild was called since.
+func (b *Base) beginRebuild(ctx context.Context) error {
+	b.mu.Lock()
+	asked := b.rebuild
+	b.rebuild = false
+	b.mu.Unlock()
+	if !asked {
+		return nil
+	}
+	return b.changeState(ctx, func(st *baseState) { st.RebuildBelow = st.Generation + 1 })
+}
+
 // Held returns the deletions that wait for a [ScanRequest] with Confirm.
 func (b *Base) Held() []Held {
 	b.mu.Lock()
@@ -570,7 +609,7 @@ func (b *Base) Committed(id string) (generation uint64, ok bool) {
 func (b *Base) Generation() (generation uint64, degraded bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.state.Generation, b.state.RebuildBelow > 0
+	return b.state.Generation, b.state.RebuildBelow > 0 || b.rebuild
 }
 
 func (b *Base) dirtyIDs() map[string]uint64 {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"iter"
 	"os"
 	"path"
 	"path/filepath"
@@ -243,16 +245,77 @@ func (b *Base) Content(ctx context.Context, id string) (Content, error) {
 	return Content{File: f, Text: text, Modified: info.ModTime().UTC()}, nil
 }
 
-// Paths calls fn for the absolute path and id of each file, until fn returns false: what a literal scan of the files reads. fn
-// is called without a lock.
-func (b *Base) Paths(ctx context.Context, fn func(id, root, name string) bool) error {
+// Documents returns the records of some ids, with entries, as a search shows them; unknown ones are left out.
+func (b *Base) Documents(ctx context.Context, ids []string) (map[string]*Document, error) {
 	if err := b.load(ctx); err != nil {
-		return err
+		return nil, err
 	}
-	for _, r := range b.cat.ordered("date_desc") {
-		if !fn(r.id(), r.root, r.path()) {
-			return nil
+	out := make(map[string]*Document, len(ids))
+	err := b.o.Store.View(ctx, func(tx *store.Tx) error {
+		for _, id := range ids {
+			r := b.cat.byID(id)
+			if r == nil {
+				continue
+			}
+			rec, err := getDocument(tx, r.root, r.path(), true)
+			if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrDamaged) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			out[id] = &rec.Document
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the records of %d documents: %w", len(ids), err)
+	}
+	return out, nil
+}
+
+// Text returns what people read of a document, as the index has it: from its file as it is now. Errors: those of
+// [Base.Content].
+func (b *Base) Text(ctx context.Context, id string) (string, error) {
+	c, err := b.Content(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	p, err := Parse(Input{Root: c.File.Root, Path: c.File.Path, Data: []byte(c.Text)})
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", c.File.Path, err)
+	}
+	return p.Text, nil
+}
+
+// Readers runs over the documents, newest first, of one agent if it is not "", with the means to open each file: what a search
+// through the files themselves reads. Only regular files within their root are opened.
+func (b *Base) Readers(ctx context.Context, agent string) iter.Seq2[string, func() (io.ReadCloser, error)] {
+	return func(yield func(string, func() (io.ReadCloser, error)) bool) {
+		if b.load(ctx) != nil {
+			return
+		}
+		roots := map[string]*os.Root{} // stay open with what was opened from them: os.Root closes itself when nobody has it
+		for _, r := range b.cat.ordered("date_desc") {
+			if agent != "" && r.agent != agent {
+				continue
+			}
+			dir, ok := roots[r.root]
+			if !ok {
+				if root, known := b.rootOf(r.root); known {
+					dir, _ = os.OpenRoot(root.Path)
+				}
+				roots[r.root] = dir
+			}
+			open := func() (io.ReadCloser, error) {
+				if dir == nil {
+					return nil, fmt.Errorf("open %s: %w", r.path(), ErrNotFound)
+				}
+				return openRegular(dir, r.path())
+			}
+			if !yield(r.id(), open) || ctx.Err() != nil {
+				return
+			}
 		}
 	}
-	return nil
 }

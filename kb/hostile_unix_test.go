@@ -139,7 +139,7 @@ func TestFolderThatCannotBeListedDeletesNothing(t *testing.T) {
 	root := t.TempDir()
 	writeFile(t, filepath.Join(root, "a/x.md"), "# x\n")
 	writeFile(t, filepath.Join(root, "b/y.md"), "# y\n")
-	age(t, root)
+	makeOld(t, root)
 	r := newRig(t, root)
 	if err := os.Chmod(filepath.Join(root, "a"), 0); err != nil {
 		t.Fatal(err)

@@ -222,8 +222,8 @@ func writeFile(t *testing.T, name, text string) {
 	}
 }
 
-// age makes the files below a folder look old, so that time and size are trusted.
-func age(t *testing.T, root string) {
+// makeOld makes the files below a folder look old, so that time and size are trusted.
+func makeOld(t *testing.T, root string) {
 	t.Helper()
 	old := time.Now().Add(-time.Hour)
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {

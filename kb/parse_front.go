@@ -8,7 +8,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
+	yamltoken "github.com/goccy/go-yaml/token"
 )
 
 // maxDepth bounds how deep lists and maps may lie within each other.
@@ -85,15 +85,15 @@ func parseYAML(text string) (v value, reason Reason, err error) {
 	depth := 0
 	for _, t := range tokens {
 		switch t.Type {
-		case token.AnchorType, token.AliasType, token.MergeKeyType:
+		case yamltoken.AnchorType, yamltoken.AliasType, yamltoken.MergeKeyType:
 			return value{}, AliasesRefused, fmt.Errorf("line %d: anchors and aliases are not read", t.Position.Line)
-		case token.MappingStartType, token.SequenceStartType:
+		case yamltoken.MappingStartType, yamltoken.SequenceStartType:
 			if depth++; depth > maxDepth {
 				return value{}, BadFrontMatter, fmt.Errorf("line %d: nested deeper than %d", t.Position.Line, maxDepth)
 			}
-		case token.MappingEndType, token.SequenceEndType:
+		case yamltoken.MappingEndType, yamltoken.SequenceEndType:
 			depth--
-		case token.InvalidType:
+		case yamltoken.InvalidType:
 			return value{}, BadFrontMatter, fmt.Errorf("line %d: %s", t.Position.Line, oneLine(t.Error, 200))
 		}
 	}

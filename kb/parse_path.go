@@ -5,18 +5,18 @@ import (
 	"strings"
 )
 
-// place is what a path says about a file.
-type place struct{ agent, category string }
+// pathPlace is what a path says about a file.
+type pathPlace struct{ agent, category string }
 
 // placeOf reads R/ai-agents/<agent>/.../<category>/<file> and R/knowledge-base/L1-<agent>/<category>/<file>, whose agent is
 // "knowledge-base" for old clients; elsewhere the first folder is the agent. The category is the name of the file's folder.
-func placeOf(name string) place {
+func placeOf(name string) pathPlace {
 	dir := path.Dir(name)
 	if dir == "." {
-		return place{}
+		return pathPlace{}
 	}
 	parts := strings.Split(dir, "/")
-	p := place{agent: parts[0], category: parts[len(parts)-1]}
+	p := pathPlace{agent: parts[0], category: parts[len(parts)-1]}
 	if parts[0] == "ai-agents" {
 		p.agent = ""
 		if len(parts) > 1 {

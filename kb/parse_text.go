@@ -20,9 +20,9 @@ func decodeText(b []byte) (text string, replaced bool, err error) {
 	case bytes.HasPrefix(b, []byte{0xef, 0xbb, 0xbf}):
 		b = b[3:]
 	case bytes.HasPrefix(b, []byte{0xff, 0xfe}):
-		b, replaced = fromUTF16(b[2:], binary.LittleEndian)
+		b, replaced = decodeUTF16(b[2:], binary.LittleEndian)
 	case bytes.HasPrefix(b, []byte{0xfe, 0xff}):
-		b, replaced = fromUTF16(b[2:], binary.BigEndian)
+		b, replaced = decodeUTF16(b[2:], binary.BigEndian)
 	}
 	if i := bytes.IndexByte(b, 0); i >= 0 {
 		return "", false, &RejectError{Binary, "NUL byte at " + strconv.Itoa(i)}
@@ -37,7 +37,7 @@ func decodeText(b []byte) (text string, replaced bool, err error) {
 	return text, replaced, nil
 }
 
-func fromUTF16(b []byte, order binary.ByteOrder) (out []byte, replaced bool) {
+func decodeUTF16(b []byte, order binary.ByteOrder) (out []byte, replaced bool) {
 	units := make([]uint16, len(b)/2)
 	for i := range units {
 		units[i] = order.Uint16(b[2*i:])

@@ -31,18 +31,32 @@ func readRegular(root *os.Root, name string, limit int64, between func()) ([]byt
 	return nil, nil, rejectionOf(err)
 }
 
-func readOnce(root *os.Root, name string, limit int64, between func()) (data []byte, info fs.FileInfo, err error) {
+// openRegular opens a file below root if it is a regular one.
+func openRegular(root *os.Root, name string) (*os.File, error) {
 	before, err := root.Stat(name)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if !before.Mode().IsRegular() {
-		return nil, nil, &RejectError{NotRegular, before.Mode().Type().String()}
-	}
-	if before.Size() > limit {
-		return nil, nil, tooLarge(before.Size(), limit)
+		return nil, &RejectError{NotRegular, before.Mode().Type().String()}
 	}
 	f, err := root.OpenFile(name, os.O_RDONLY|openFlags, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &RejectError{NotRegular, info.Mode().Type().String()}
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func readOnce(root *os.Root, name string, limit int64, between func()) (data []byte, info fs.FileInfo, err error) {
+	f, err := openRegular(root, name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -50,8 +64,8 @@ func readOnce(root *os.Root, name string, limit int64, between func()) (data []b
 	if info, err = f.Stat(); err != nil {
 		return nil, nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, nil, &RejectError{NotRegular, info.Mode().Type().String()}
+	if info.Size() > limit {
+		return nil, nil, tooLarge(info.Size(), limit)
 	}
 	data = make([]byte, 0, min(info.Size(), limit)+1)
 	if data, err = appendAll(data, io.LimitReader(f, limit+1)); err != nil {

@@ -17,7 +17,7 @@ func TestScanFindsWhatChanged(t *testing.T) {
 	for i := range 20 {
 		writeFile(t, filepath.Join(root, fmt.Sprintf("ai-agents/a/cat/doc%02d.md", i)), doc(i))
 	}
-	age(t, root)
+	makeOld(t, root)
 	r := newRig(t, root)
 	before := r.ids()
 	if len(before) != 20 {
@@ -69,7 +69,7 @@ func TestMovedFileKeepsItsID(t *testing.T) {
 	root := t.TempDir()
 	writeFile(t, filepath.Join(root, "a/x.md"), "# moved\n")
 	writeFile(t, filepath.Join(root, "a/y.md"), "# stays\n")
-	age(t, root)
+	makeOld(t, root)
 	r := newRig(t, root)
 	id := r.ids()["a/x.md"]
 	check(t, "derived", id, keyOf("main", "a/x.md").id(), "form", len(id), 18)
@@ -98,7 +98,7 @@ func TestFrontMatterIDIsUsedOnceOnly(t *testing.T) {
 	root := t.TempDir()
 	writeFile(t, filepath.Join(root, "a.md"), "---\nid: notes\n---\n# a\n")
 	writeFile(t, filepath.Join(root, "b.md"), "---\nid: notes\n---\n# b\n")
-	age(t, root)
+	makeOld(t, root)
 	r := newRig(t, root)
 	ids := r.ids()
 	check(t, "first by path", ids["a.md"], "notes", "second", ids["b.md"], keyOf("main", "b.md").id())
@@ -121,7 +121,7 @@ func TestMassDeletionWaitsForAPerson(t *testing.T) {
 	for i := range 250 {
 		writeFile(t, filepath.Join(root, fmt.Sprintf("a/%03d.md", i)), doc(i))
 	}
-	age(t, root)
+	makeOld(t, root)
 	r := newRig(t, root)
 	for i := range 130 {
 		os.Remove(filepath.Join(root, fmt.Sprintf("a/%03d.md", i)))
@@ -145,7 +145,7 @@ func TestVanishedOrUnmountedRootDeletesNothing(t *testing.T) {
 	for i := range 5 {
 		writeFile(t, filepath.Join(root, fmt.Sprintf("a/%d.md", i)), doc(i))
 	}
-	age(t, root)
+	makeOld(t, root)
 	r := newRig(t, root)
 	if err := os.Rename(root, root+".away"); err != nil {
 		t.Fatal(err)
@@ -214,7 +214,7 @@ func TestFileReplacedWhileReadIsReadAgain(t *testing.T) {
 func TestChangingFileKeepsItsRecord(t *testing.T) {
 	root := t.TempDir()
 	writeFile(t, filepath.Join(root, "a.md"), "# good\n")
-	age(t, root)
+	makeOld(t, root)
 	r := newRig(t, root)
 	r.write("a.md", "# changing\n")
 	n := 0
@@ -249,7 +249,7 @@ func TestSidecarAndTranscriptBelongToTheirFile(t *testing.T) {
 	root := t.TempDir()
 	writeFile(t, filepath.Join(root, "a/talk.md"), "# Talk\n")
 	writeFile(t, filepath.Join(root, "a/talk.en.vtt"), "WEBVTT\n\n00:01.000 --> 00:02.000\nhello there\n")
-	age(t, root)
+	makeOld(t, root)
 	r := newRig(t, root)
 	f, err := r.File(t.Context(), "a/talk.md")
 	check(t, "transcript", f.Transcript, "a/talk.en.vtt", "err", err, nil, "video", f.VideoID, "", "documents", len(r.ids()), 2)
@@ -265,7 +265,7 @@ func TestPartialScansLeaveTheRestAlone(t *testing.T) {
 		`{"metadata":{"total_creators":50},"creators":[{"id":"PixelOrchard","name":"Pixel Orchard","priority":"critical"},{"id":"other","priority":"low"}]}`)
 	writeFile(t, filepath.Join(root, "ai-agents/a/c/pixelorchard-v1-20260101.md"), "# one\n")
 	writeFile(t, filepath.Join(root, "ai-agents/a/c/other-v2-20260101.md"), "# two\n")
-	age(t, root)
+	makeOld(t, root)
 	r := newRig(t, root)
 	change := func(text string) {
 		r.write("ai-agents/a/c/pixelorchard-v1-20260101.md", text)
@@ -346,7 +346,7 @@ func TestLostIndexIsMadeAgain(t *testing.T) {
 	for i := range 10 {
 		writeFile(t, filepath.Join(root, fmt.Sprintf("a/%d.md", i)), doc(i))
 	}
-	age(t, root)
+	makeOld(t, root)
 	dir := t.TempDir()
 	r := openRig(t, dir, root)
 	want := r.ids()
@@ -364,7 +364,7 @@ func TestLostIndexIsMadeAgain(t *testing.T) {
 func TestBatchThatTheIndexRefusedIsDoneLater(t *testing.T) {
 	root := t.TempDir()
 	writeFile(t, filepath.Join(root, "a.md"), doc(1))
-	age(t, root)
+	makeOld(t, root)
 	r := newRig(t, root)
 	r.write("b.md", doc(2))
 	os.Remove(filepath.Join(root, "a.md"))
