@@ -64,7 +64,7 @@ type Entry struct {
 type Insight struct {
 	ID         string   `json:"id"` // within its document
 	Text       string   `json:"text"`
-	Confidence *float64 `json:"confidence"` // its own, else its entry's, else its document's
+	Confidence *float64 `json:"confidence"`      // its own, else its entry's, else its document's
 	Start      *float64 `json:"t,omitempty"`     // seconds into the video
 	End        *float64 `json:"t_end,omitempty"` // seconds into the video
 	Tags       []string `json:"tags,omitempty"`

@@ -46,7 +46,7 @@ var owner = map[string][]string{
 	"github.com/gorilla/websocket":           {"internal/api", "internal/cli", "bench/ws", "bench/internal/rig"},
 	"github.com/danielgtaylor/huma/v2":       {"internal/api"},
 	"github.com/shirou/gopsutil/v3":          {"exporter", "internal/cli"},
-	"github.com/goccy/go-yaml":               {"internal/config", "internal/cli"},
+	"github.com/goccy/go-yaml":               {"internal/config", "internal/cli", "kb"},
 	"github.com/spf13/cobra":                 {"internal/cli"},
 	"github.com/prometheus/exporter-toolkit": {"internal/app"},
 	"github.com/robfig/cron/v3":              {"control"},

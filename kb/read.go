@@ -1,0 +1,133 @@
+package kb
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// errChanged says that a file was another one, or had changed, when it had been read.
+var errChanged = errors.New("changed while it was read")
+
+// readRegular reads a regular file below root, of at most limit bytes. Nothing but a regular file is ever opened, so a FIFO
+// cannot hold it up nor a device notice it; should one take the file's place in between, it is opened without waiting and
+// closed at once. What is returned was the file's content at one moment: when it changes meanwhile it is read again, twice.
+// Errors are a [RejectError].
+func readRegular(root *os.Root, name string, limit int64, between func()) ([]byte, fs.FileInfo, error) {
+	var err error
+	for range 3 {
+		var data []byte
+		var info fs.FileInfo
+		if data, info, err = readOnce(root, name, limit, between); err == nil {
+			return data, info, nil
+		}
+		if !errors.Is(err, errChanged) {
+			break
+		}
+	}
+	return nil, nil, rejectionOf(err)
+}
+
+// openRegular opens a file below root if it is a regular one.
+func openRegular(root *os.Root, name string) (*os.File, error) {
+	before, err := root.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !before.Mode().IsRegular() {
+		return nil, &RejectError{NotRegular, before.Mode().Type().String()}
+	}
+	f, err := root.OpenFile(name, os.O_RDONLY|openFlags, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &RejectError{NotRegular, info.Mode().Type().String()}
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func readOnce(root *os.Root, name string, limit int64, between func()) (data []byte, info fs.FileInfo, err error) {
+	f, err := openRegular(root, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = f.Close() }()
+	if info, err = f.Stat(); err != nil {
+		return nil, nil, err
+	}
+	if info.Size() > limit {
+		return nil, nil, tooLarge(info.Size(), limit)
+	}
+	data = make([]byte, 0, min(info.Size(), limit)+1)
+	if data, err = appendAll(data, io.LimitReader(f, limit+1)); err != nil {
+		return nil, nil, err
+	}
+	if between != nil {
+		between()
+	}
+	if int64(len(data)) > limit {
+		return nil, nil, tooLarge(int64(len(data)), limit)
+	}
+	after, err := f.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	now, err := root.Stat(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !os.SameFile(info, now) || after.Size() != info.Size() || !after.ModTime().Equal(info.ModTime()) || int64(len(data)) != info.Size() {
+		return nil, nil, errChanged
+	}
+	return data, info, nil
+}
+
+func tooLarge(size, limit int64) error {
+	return &RejectError{TooLarge, fmt.Sprintf("%d bytes, at most %d are read", size, limit)}
+}
+
+// appendAll is io.ReadAll into a buffer of the size that is known.
+func appendAll(b []byte, r io.Reader) ([]byte, error) {
+	for {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if errors.Is(err, io.EOF) {
+			return b, nil
+		}
+		if err != nil {
+			return b, err
+		}
+	}
+}
+
+// rejectionOf turns an error of opening or reading into a reason.
+func rejectionOf(err error) error {
+	if r, ok := errors.AsType[*RejectError](err); ok {
+		return r
+	}
+	text := err.Error()
+	switch {
+	case errors.Is(err, errChanged):
+		return &RejectError{ChangedWhileReading, ""}
+	case strings.Contains(text, "path escapes"): // the os package has no name for it
+		return &RejectError{LinkOutsideRoot, ""}
+	case isLinkLoop(err) || strings.Contains(text, "too many symlinks"):
+		return &RejectError{LinkLoop, ""}
+	}
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		text = pe.Err.Error() // without the path, which stands beside it
+	}
+	return &RejectError{Unreadable, text}
+}

@@ -1,0 +1,584 @@
+package kb
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"controlcenter/internal/store"
+)
+
+// Deletions are held when more than heldFiles and more than half of a root's files are gone at once.
+const heldFiles = 100
+
+// scan is a job at work on one root.
+type scan struct {
+	b    *Base
+	j    *running
+	root Root
+	dir  *os.Root
+	mark uint32
+	w    *walker
+
+	gone    map[[16]byte][]*row
+	lost    []*row
+	adopted map[*row]bool // of lost: found again elsewhere
+	batch   batch
+}
+
+// scanRoot brings record and index to what one root holds. It returns the first error that is not about a single file.
+func (b *Base) scanRoot(ctx context.Context, j *running, root Root) error {
+	job := j.snapshot()
+	dir, err := os.OpenRoot(root.Path)
+	if err != nil {
+		return fmt.Errorf("root %s cannot be opened, nothing was deleted: %w", root.ID, err)
+	}
+	defer func() { _ = dir.Close() }()
+	b.nextMark++
+	s := &scan{b: b, j: j, root: root, dir: dir, mark: b.nextMark, adopted: map[*row]bool{}}
+	if j.hint == nil {
+		b.readLists(ctx, s)
+	}
+	if err := s.walk(ctx, &job); err != nil {
+		return err
+	}
+	unmounted, err := s.missing(&job)
+	if err != nil {
+		return err
+	}
+	if err := s.readAll(ctx); err != nil {
+		return err
+	}
+	if err := s.deleteLost(ctx, &job, unmounted); err != nil {
+		return err
+	}
+	if job.Kind == ScanFull || job.Kind == ScanIncremental && j.hint == nil {
+		return b.rootDone(ctx, s)
+	}
+	return nil
+}
+
+// walk lists what there is and what changed.
+func (s *scan) walk(ctx context.Context, job *Job) error {
+	st := s.b.currentState()
+	dirty := s.b.dirtyIDs()
+	s.w = &walker{
+		root: s.dir, id: s.root.ID, cat: s.b.cat, mark: s.mark, recursive: s.j.hint == nil, known: s.b.watched(s.root.ID),
+		suspect: func(r *row) bool {
+			return job.Force || job.Kind == ScanFull || r.gen < st.RebuildBelow || len(dirty) > 0 && isDirty(dirty, r)
+		},
+		progress: func(files, unchanged int) {
+			s.j.update(func(c *Job) { c.Seen += files; c.Unchanged += unchanged })
+		},
+	}
+	if job.Kind == ScanCreator || job.Kind == ScanTier {
+		s.w.wanted = s.b.creatorFilter(job)
+	}
+	dirs := []string{""}
+	if s.j.hint != nil {
+		dirs = s.j.hint
+	}
+	if err := s.w.walk(ctx, dirs...); err != nil {
+		return err
+	}
+	s.j.reject(s.w.rejected...)
+	if len(s.w.unlisted) > 0 && s.w.unlisted[0] == "" {
+		return fmt.Errorf("root %s cannot be listed, nothing was deleted", s.root.ID)
+	}
+	s.b.watch(s.root, s.w.dirs, s.j.hint != nil)
+	return nil
+}
+
+// missing finds the rows whose file was not seen. unmounted says that they are to be kept because the root looks like the mount
+// point of a file system that is not there.
+func (s *scan) missing(job *Job) (unmounted bool, err error) {
+	known := 0
+	s.gone = map[[16]byte][]*row{}
+	inScope := s.scope(job)
+	s.b.cat.all(s.root.ID, func(r *row) {
+		known++
+		if r.mark != s.mark && inScope(r) {
+			s.lost = append(s.lost, r)
+		}
+	})
+	if len(s.lost) == 0 {
+		return false, nil
+	}
+	slices.SortFunc(s.lost, func(a, b *row) int {
+		return strings.Compare(a.dir+"/"+a.name, b.dir+"/"+b.name)
+	})
+	for _, r := range s.lost {
+		s.gone[r.hash] = append(s.gone[r.hash], r)
+	}
+	info, err := s.dir.Stat(".")
+	if err != nil {
+		return false, fmt.Errorf("root %s cannot be read, nothing was deleted: %w", s.root.ID, err)
+	}
+	device, inode := identityOf(info)
+	before := s.b.currentState().Roots[s.root.ID]
+	unmounted = len(s.lost) == known && before.Inode != 0 && (device != before.Device || inode != before.Inode)
+	return unmounted, nil
+}
+
+// scope says which rows this scan may miss.
+func (s *scan) scope(job *Job) func(*row) bool {
+	switch {
+	case s.j.hint != nil:
+		listed, gone := map[string]bool{}, s.w.gone
+		for _, d := range s.w.dirs {
+			listed[d] = true
+		}
+		return func(r *row) bool {
+			return listed[r.dir] || slices.ContainsFunc(gone, func(d string) bool { return r.dir == d || strings.HasPrefix(r.dir, d+"/") })
+		}
+	case s.w.wanted != nil:
+		wanted := s.w.wanted
+		return func(r *row) bool { return wanted(r.dir, r.name, r) }
+	}
+	return func(*row) bool { return true }
+}
+
+// result is a file that was read.
+type result struct {
+	f    found
+	doc  *Parsed
+	info fs.FileInfo
+	at   time.Time
+	err  error
+	size int64 // reserved of the memory for files under way
+	done chan struct{}
+}
+
+// inFlightBytes bounds the content of files that were read and not yet written.
+const inFlightBytes = 32 << 20
+
+// readAll reads what changed with some workers and writes it in order, in batches.
+func (s *scan) readAll(ctx context.Context) error {
+	files := s.w.changed
+	s.j.reading(len(files))
+	if len(files) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel(nil)
+	workers := max(2, min(8, runtime.GOMAXPROCS(0)))
+	room := semaphore.NewWeighted(inFlightBytes)
+	order, work := make(chan *result, 16*workers), make(chan *result)
+	wg.Go(func() {
+		defer close(order)
+		defer close(work)
+		for _, f := range files {
+			r := &result{f: f, size: min(inFlightBytes, f.size+4096), done: make(chan struct{})}
+			if room.Acquire(ctx, r.size) != nil {
+				return
+			}
+			select { // in order first, so that what is worked on will be waited for
+			case order <- r:
+			case <-ctx.Done():
+				return
+			}
+			select {
+			case work <- r:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	for range workers {
+		wg.Go(func() {
+			for r := range work {
+				s.read(r)
+				close(r.done)
+			}
+		})
+	}
+	for r := range order {
+		select {
+		case <-r.done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if err := s.take(ctx, r); err != nil {
+			cancel(err)
+			return err
+		}
+		room.Release(r.size)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return s.flush(ctx)
+}
+
+// read reads and parses one file.
+func (s *scan) read(r *result) {
+	name := r.f.path()
+	r.at = time.Now().UTC()
+	data, info, err := readRegular(s.dir, name, s.b.o.MaxFileSize, s.b.betweenReads)
+	if err != nil {
+		r.err = err
+		return
+	}
+	var side []byte
+	if r.f.sidecar != "" {
+		if side, _, err = readRegular(s.dir, path.Join(r.f.dir, r.f.sidecar), s.b.o.MaxFileSize, nil); err != nil {
+			side = nil
+		}
+	}
+	r.info = info
+	r.doc, r.err = Parse(Input{Root: s.root.ID, Path: name, Data: data, Sidecar: side, Size: info.Size(), Modified: info.ModTime()})
+	if r.doc != nil && side == nil && r.f.sidecar != "" {
+		r.doc.Warnings = append(r.doc.Warnings, string(Unreadable)+": sidecar "+clip(r.f.sidecar, maxName))
+	}
+}
+
+// take turns a file that was read into a put, in the order of paths.
+func (s *scan) take(ctx context.Context, r *result) error {
+	if r.err != nil {
+		return s.refuse(ctx, r)
+	}
+	d := r.doc
+	d.Scanned, d.Transcript = r.at, ""
+	if r.f.transcript != "" {
+		d.Transcript = path.Join(r.f.dir, r.f.transcript)
+	}
+	_, d.Inode = identityOf(r.info)
+	s.warnings(d)
+	p := &put{rec: &record{Beside: r.f.beside}, doc: d, old: r.f.old}
+	s.name(p)
+	p.seen = s.b.applyReviews(&d.Document)
+	p.rec.Document = d.Document
+	p.rec.Packed, p.rec.AllTags = packInsights(&d.Document), allTags(d)
+	s.j.update(func(c *Job) { c.Parsed++; c.Bytes += r.info.Size() })
+	if s.same(p) {
+		p.doc = nil
+		p.rec.Generation = r.f.old.gen
+		s.j.update(func(c *Job) { c.Unchanged++ })
+		if !r.f.old.has(flagRacy) || p.rec.Scanned.Sub(p.rec.Modified) >= 2*time.Second || r.f.old.mtime != p.rec.Modified.UnixNano() {
+			s.batch.add(p) // what the record says of the file changed, what the index says did not
+		}
+	} else {
+		s.batch.add(p)
+	}
+	if s.batch.full() {
+		return s.flush(ctx)
+	}
+	return nil
+}
+
+// same says whether the index has this very document already.
+func (s *scan) same(p *put) bool {
+	old := p.old
+	if old == nil || s.w.suspect(old) || old.beside != p.rec.Beside || old.id() != p.rec.ID {
+		return false
+	}
+	sum, err := hex.DecodeString(p.rec.Hash)
+	return err == nil && [16]byte(sum) == old.hash && old.mtime == p.rec.Modified.UnixNano()
+}
+
+// name gives a document its id: that of its front matter if nobody else has it, that of the file it was before it was moved, or
+// that of its path.
+func (s *scan) name(p *put) {
+	d := p.doc
+	taken := func(id string) bool {
+		if other := s.batch.ids[id]; other != nil {
+			return other.rec.Path != d.Path
+		}
+		r := s.b.cat.byID(id)
+		return r != nil && (r.root != d.Root || r.path() != d.Path) && !slices.ContainsFunc(s.gone[r.hash], func(g *row) bool { return g.key == r.key })
+	}
+	if d.ID != "" && taken(d.ID) {
+		d.warn(IDNotUnique, d.ID)
+		d.ID = ""
+	}
+	if p.old == nil {
+		s.adopt(p)
+	}
+	switch {
+	case d.ID != "":
+	case p.moved != nil:
+		d.ID = p.moved.id()
+	case p.old != nil && strings.HasPrefix(p.old.id(), "p-"):
+		d.ID = p.old.id()
+	default:
+		if d.ID = keyOf(d.Root, d.Path).id(); taken(d.ID) {
+			d.ID = freeID(d.Root, d.Path, taken)
+		}
+	}
+}
+
+func (p *Parsed) warn(r Reason, detail string) {
+	p.Warnings = append(p.Warnings, string(r)+": "+detail)
+}
+
+// adopt finds the file that this new one was before somebody moved or renamed it: one that is gone, with the same content.
+func (s *scan) adopt(p *put) {
+	sum, err := hex.DecodeString(p.doc.Hash)
+	if err != nil || len(sum) < 16 {
+		return
+	}
+	key := [16]byte(sum)
+	choice := s.gone[key]
+	if len(choice) == 0 || p.doc.Size == 0 {
+		return
+	}
+	best := 0
+	for i, r := range choice {
+		if r.name == path.Base(p.doc.Path) {
+			best = i
+			break
+		}
+	}
+	p.moved = choice[best]
+	s.gone[key] = slices.Delete(slices.Clone(choice), best, best+1)
+	s.adopted[p.moved] = true
+}
+
+// refuse notes a file that is no document. What was known of it goes, unless it may be read the next time.
+func (s *scan) refuse(ctx context.Context, r *result) error {
+	rejected, ok := errors.AsType[*RejectError](r.err)
+	if !ok {
+		return r.err
+	}
+	s.j.reject(FileError{Path: r.f.path(), Root: s.root.ID, Reason: rejected.Reason, Detail: rejected.Detail})
+	s.j.update(func(c *Job) { c.Parsed++ })
+	if rejected.Reason == Unreadable && strings.Contains(rejected.Detail, "no such file") {
+		return nil // deleted since it was listed; the next scan misses it
+	}
+	if r.f.old != nil && rejected.Reason != Unreadable && rejected.Reason != ChangedWhileReading {
+		return s.remove(ctx, r.f.old)
+	}
+	return nil
+}
+
+func (s *scan) remove(ctx context.Context, r *row) error {
+	s.batch.removed = append(s.batch.removed, r)
+	if now := s.b.cat.byID(r.id()); now != nil && now.key == r.key && s.batch.ids[r.id()] == nil { // else another file has the id by now
+		s.batch.deletes = append(s.batch.deletes, r.id())
+	}
+	if s.batch.full() {
+		return s.flush(ctx)
+	}
+	return nil
+}
+
+func (s *scan) flush(ctx context.Context) error {
+	if s.batch.empty() {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	err := s.b.commit(ctx, &s.batch, s.j)
+	s.batch = batch{}
+	return err
+}
+
+// warnings lists in the job what was odd about a document that was read.
+func (s *scan) warnings(d *Parsed) {
+	for _, text := range d.Warnings {
+		reason, detail, _ := strings.Cut(text, ": ")
+		s.j.fail(FileError{Path: d.Path, Root: d.Root, Reason: Reason(reason), Detail: detail})
+	}
+}
+
+// deleteLost removes what is gone, or holds that back.
+func (s *scan) deleteLost(ctx context.Context, job *Job, unmounted bool) error {
+	s.lost = slices.DeleteFunc(s.lost, func(r *row) bool { return s.adopted[r] })
+	if len(s.lost) == 0 {
+		return s.b.setHeld(ctx, s.root.ID, nil, s.j.hint == nil && s.w.wanted == nil)
+	}
+	known := 0
+	s.b.cat.all(s.root.ID, func(*row) { known++ })
+	why := ""
+	switch {
+	case len(s.w.unlisted) > 0:
+		s.j.note("root %s: %d files are missing, but %d folders could not be listed: nothing is deleted", s.root.ID, len(s.lost), len(s.w.unlisted))
+		return nil
+	case job.Confirm:
+	case unmounted:
+		why = "the folder is empty and is not the one it was: its file system may not be mounted"
+	case len(s.lost) > heldFiles && len(s.lost)*2 > known:
+		why = "more than half of all files vanished at once"
+	}
+	if why != "" {
+		held := &Held{At: time.Now().UTC(), Root: s.root.ID, Count: len(s.lost), Of: known, Why: why}
+		for _, r := range s.lost[:min(10, len(s.lost))] {
+			held.Sample = append(held.Sample, r.path())
+		}
+		s.j.update(func(c *Job) { c.Held = held })
+		s.j.note("root %s: deletion of %d of %d files is held: %s", s.root.ID, held.Count, held.Of, why)
+		return s.b.setHeld(ctx, s.root.ID, held, true)
+	}
+	for _, r := range s.lost {
+		if err := s.remove(ctx, r); err != nil {
+			return err
+		}
+	}
+	if err := s.flush(ctx); err != nil {
+		return err
+	}
+	return s.b.setHeld(ctx, s.root.ID, nil, true)
+}
+
+// rootDone writes what a complete scan of a root leaves: when it ended, which folder it was, and its agents.
+func (b *Base) rootDone(ctx context.Context, s *scan) error {
+	info, err := s.dir.Stat(".")
+	if err != nil {
+		return fmt.Errorf("read root %s: %w", s.root.ID, err)
+	}
+	device, inode := identityOf(info)
+	b.setAgents(s)
+	return b.changeState(ctx, func(st *baseState) {
+		rs := st.Roots[s.root.ID]
+		if rs.Held == nil {
+			rs.Device, rs.Inode = device, inode
+		}
+		rs.LastScan = time.Now().UTC()
+		st.Roots[s.root.ID] = rs
+	})
+}
+
+// allDone ends what only a complete scan of all roots can end: doubts about documents that a crash left, and a rebuild.
+// It knows of reviews up to the number given, and of the intents given.
+func (b *Base) allDone(ctx context.Context, reviewed uint64, intents []string) error {
+	b.mu.Lock()
+	var orphans []string
+	for id, n := range b.dirty {
+		if n <= reviewed {
+			orphans = append(orphans, id)
+		}
+	}
+	rebuilding := b.state.RebuildBelow
+	b.mu.Unlock()
+	settled := slices.Clone(orphans)
+	orphans = slices.DeleteFunc(orphans, func(id string) bool { return b.cat.byID(id) != nil })
+	if len(intents) == 0 && rebuilding == 0 {
+		return nil
+	}
+	if len(orphans) > 0 { // in the index without a record
+		gen := b.currentState().Generation + 1
+		if err := b.o.Index.Apply(ctx, gen, nil, orphans); err != nil {
+			return fmt.Errorf("remove %d documents from the index: %w", len(orphans), err)
+		}
+		b.mu.Lock()
+		b.state.Generation = gen
+		b.mu.Unlock()
+	}
+	err := b.changeState(ctx, func(st *baseState) { st.RebuildBelow = 0 }, func(tx *store.Tx) error {
+		for _, key := range intents {
+			if err := intentTable.Delete(tx, key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.intents = slices.DeleteFunc(b.intents, func(k string) bool { return slices.Contains(intents, k) })
+	for _, id := range settled {
+		if b.dirty[id] <= reviewed {
+			delete(b.dirty, id)
+		}
+	}
+	return nil
+}
+
+func isDirty(dirty map[string]uint64, r *row) bool {
+	_, ok := dirty[r.id()]
+	return ok
+}
+
+// changeState changes the state row; only the scanning goroutine does.
+func (b *Base) changeState(ctx context.Context, change func(*baseState), more ...func(*store.Tx) error) error {
+	st := b.currentState()
+	st.Roots = maps.Clone(st.Roots)
+	change(&st)
+	err := b.o.Store.Update(ctx, func(tx *store.Tx) error {
+		for _, fn := range more {
+			if err := fn(tx); err != nil {
+				return err
+			}
+		}
+		return stateTable.Put(tx, stateKey, st)
+	})
+	if err != nil {
+		return fmt.Errorf("write the state of the knowledge base: %w", err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.state = st
+	return nil
+}
+
+// setHeld remembers or forgets deletions that wait.
+func (b *Base) setHeld(ctx context.Context, root string, h *Held, wholeRoot bool) error {
+	was := b.currentState().Roots[root].Held
+	if was == nil && h == nil || h == nil && !wholeRoot {
+		return nil
+	}
+	if was != nil && h != nil && was.Count == h.Count {
+		return nil
+	}
+	var event func(*store.Tx) error
+	if h != nil {
+		event = heldEvent(root, h)
+	} else {
+		event = func(*store.Tx) error { return nil }
+	}
+	return b.changeState(ctx, func(st *baseState) {
+		rs := st.Roots[root]
+		rs.Held = h
+		st.Roots[root] = rs
+	}, event)
+}
+
+func allTags(d *Parsed) []string {
+	tags := slices.Clone(d.Tags)
+	for _, e := range d.Entries {
+		for _, in := range e.Insights {
+			for _, t := range in.Tags {
+				if len(tags) < maxTags && !slices.Contains(tags, t) {
+					tags = append(tags, t)
+				}
+			}
+		}
+	}
+	return tags
+}
+
+// rootOf finds a root by its id.
+func (b *Base) rootOf(id string) (Root, bool) {
+	i := slices.IndexFunc(b.o.Roots, func(r Root) bool { return r.ID == id })
+	if i < 0 {
+		return Root{}, false
+	}
+	return b.o.Roots[i], true
+}
+
+// absolute is the path of a file as the old interface shows it.
+func (b *Base) absolute(root, name string) string {
+	r, ok := b.rootOf(root)
+	if !ok {
+		return name
+	}
+	return filepath.ToSlash(filepath.Join(r.Path, filepath.FromSlash(name)))
+}

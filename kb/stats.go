@@ -1,0 +1,94 @@
+package kb
+
+import (
+	"context"
+	"time"
+)
+
+// Stats is what the knowledge base holds.
+type Stats struct {
+	TotalFiles    int            `json:"total_files"`
+	TotalCreators int            `json:"total_creators"` // of the creator databases, counted
+	TotalBytes    int64          `json:"total_size_bytes"`
+	Recent7d      int            `json:"recent_files_7d"` // changed in the last seven days
+	ByAgent       map[string]int `json:"files_by_agent"`
+	ByType        map[string]int `json:"by_type"` // document, video, transcript, code: each present
+	ByCategory    map[string]int `json:"by_category"`
+	ByStatus      map[string]int `json:"by_status"`
+	TotalVideos   int            `json:"total_videos"` // different ones
+	TotalInsights int            `json:"total_insights"`
+	Confidence    map[string]int `json:"by_confidence"` // high (0.8 and more), medium (0.6), low, unknown
+	LastScan      *time.Time     `json:"last_scan"`     // end of the last complete scan of all roots; nil = there was none
+	Status        string         `json:"kb_status"`     // active, empty
+	Generation    uint64         `json:"generation"`
+	Degraded      bool           `json:"degraded"` // the index is being made again
+	Scanning      bool           `json:"scanning"`
+	Held          []Held         `json:"held"`
+	Rejected      map[Reason]int `json:"rejected_by_reason"` // of the last complete scan of this process
+}
+
+// Stats counts what is recorded.
+func (b *Base) Stats(ctx context.Context) (Stats, error) {
+	if err := b.load(ctx); err != nil {
+		return Stats{}, err
+	}
+	s := Stats{
+		ByAgent: map[string]int{}, ByType: map[string]int{}, ByCategory: map[string]int{}, ByStatus: map[string]int{}, Status: "empty",
+		Confidence: map[string]int{"high": 0, "medium": 0, "low": 0, "unknown": 0}, Held: b.Held(), TotalCreators: len(b.allCreators()), Rejected: map[Reason]int{},
+	}
+	for _, k := range kinds() {
+		s.ByType[k] = 0
+	}
+	week := time.Now().Add(-7 * 24 * time.Hour).UnixNano()
+	videos := map[uint64]struct{}{}
+	b.cat.all("", func(r *row) {
+		s.TotalFiles++
+		s.TotalBytes += r.size
+		s.TotalInsights += r.insightCount()
+		s.ByAgent[r.agent]++
+		s.ByCategory[r.category]++
+		s.ByType[kinds()[r.kind]]++
+		s.ByStatus[cmpOr(statuses()[r.status], "none")]++
+		s.Confidence[confidenceBand(r.confidence)]++
+		if r.mtime >= week {
+			s.Recent7d++
+		}
+		if r.video != 0 {
+			videos[r.video] = struct{}{}
+		}
+	})
+	s.TotalVideos = len(videos)
+	if s.TotalFiles > 0 {
+		s.Status = "active"
+	}
+	s.Generation, s.Degraded = b.Generation()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s.Scanning = b.current != nil || len(b.queue) > 0
+	for reason, n := range b.rejected {
+		s.Rejected[reason] = n
+	}
+	for i, root := range b.o.Roots { // the oldest of the last scans: since then all roots were looked at
+		last := b.state.Roots[root.ID].LastScan
+		if last.IsZero() {
+			s.LastScan = nil
+			break
+		}
+		if i == 0 || last.Before(*s.LastScan) {
+			s.LastScan = &last
+		}
+	}
+	return s, nil
+}
+
+func confidenceBand(packed uint16) string {
+	switch {
+	case packed == noConfidence:
+		return "unknown"
+	case packed >= 8000:
+		return "high"
+	case packed >= 6000:
+		return "medium"
+	}
+	return "low"
+}
