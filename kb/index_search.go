@@ -187,8 +187,8 @@ func (s *search) timeUp(err error, res *IndexResult) error {
 	return err
 }
 
-// found is a document that matches.
-type found struct {
+// ranked is a document that matches.
+type ranked struct {
 	key   float64 // what hits are sorted by, larger first
 	score float64
 	seg   int
@@ -196,7 +196,7 @@ type found struct {
 	id    string
 }
 
-func (f *found) before(g *found) bool {
+func (f *ranked) before(g *ranked) bool {
 	if f.key != g.key {
 		return f.key > g.key
 	}
@@ -204,12 +204,12 @@ func (f *found) before(g *found) bool {
 }
 
 // worst keeps the best documents, the worst of them at the top.
-type worst []*found
+type worst []*ranked
 
 func (w worst) Len() int           { return len(w) }
 func (w worst) Less(i, j int) bool { return w[j].before(w[i]) }
 func (w worst) Swap(i, j int)      { w[i], w[j] = w[j], w[i] }
-func (w *worst) Push(v any)        { *w = append(*w, v.(*found)) }
+func (w *worst) Push(v any)        { *w = append(*w, v.(*ranked)) }
 func (w *worst) Pop() any {
 	last := (*w)[len(*w)-1]
 	*w = (*w)[:len(*w)-1]
@@ -221,7 +221,7 @@ func (w *worst) Pop() any {
 func (s *search) deep() bool { return s.after != nil && s.after.rank >= nearest }
 
 // collect finds all documents that match and returns the best of them, in order.
-func (s *search) collect(p *plan, res *IndexResult) ([]*found, error) {
+func (s *search) collect(p *plan, res *IndexResult) ([]*ranked, error) {
 	deep := s.deep()
 	want := s.o.Limit + s.o.Offset
 	if s.after != nil {
@@ -260,7 +260,7 @@ func (s *search) collect(p *plan, res *IndexResult) ([]*found, error) {
 			return nil, err
 		}
 		for k, doc := range docs {
-			f := found{seg: i, doc: doc, id: seg.columns.id[doc]}
+			f := ranked{seg: i, doc: doc, id: seg.columns.id[doc]}
 			if scores != nil {
 				f.score = float64(scores[k])
 			}
@@ -300,7 +300,7 @@ func (s *search) collect(p *plan, res *IndexResult) ([]*found, error) {
 // maxFacetValues is how many values a facet lists, the most frequent first.
 const maxFacetValues = 50
 
-func compareFound(a, b *found) int {
+func compareFound(a, b *ranked) int {
 	switch {
 	case a.before(b):
 		return -1
@@ -311,7 +311,7 @@ func compareFound(a, b *found) int {
 }
 
 // page cuts the wanted hits out of the best.
-func (s *search) page(best []*found) []IndexHit {
+func (s *search) page(best []*ranked) []IndexHit {
 	from, rank := min(s.o.Offset, len(best)), s.o.Offset
 	if s.after != nil {
 		rank = s.after.rank
@@ -340,7 +340,7 @@ func (c cursor) String() string {
 	return base64.RawURLEncoding.EncodeToString(append(b, c.id...))
 }
 
-func (c *cursor) passed(f *found) bool {
+func (c *cursor) passed(f *ranked) bool {
 	return f.key < c.key || f.key == c.key && f.id > c.id
 }
 
@@ -594,7 +594,7 @@ func (e *evaluation) bonus(slot *slot, weight float32, match *roaring.Bitmap, do
 
 // nearness raises the best documents by how near to each other the words of the query stand in them, and sorts them again.
 // It only ever raises, so the documents behind the best stay behind them.
-func (s *search) nearness(p *plan, best []*found) error {
+func (s *search) nearness(p *plan, best []*ranked) error {
 	var words []*slot
 	for _, q := range p.scoring {
 		if q.slots[0].field == textField {
@@ -605,7 +605,7 @@ func (s *search) nearness(p *plan, best []*found) error {
 		return nil
 	}
 	n := min(len(best), nearest)
-	bySegment := make(map[int][]*found)
+	bySegment := make(map[int][]*ranked)
 	for _, f := range best[:n] {
 		bySegment[f.seg] = append(bySegment[f.seg], f)
 	}
@@ -614,7 +614,7 @@ func (s *search) nearness(p *plan, best []*found) error {
 		if err := s.ctx.Err(); err != nil {
 			return err
 		}
-		slices.SortFunc(fs, func(a, b *found) int { return cmp.Compare(a.doc, b.doc) })
+		slices.SortFunc(fs, func(a, b *ranked) int { return cmp.Compare(a.doc, b.doc) })
 		docs := roaring.New()
 		for _, f := range fs {
 			docs.Add(f.doc)
