@@ -20,8 +20,8 @@ import (
 // maxLiteralBytes is how much of a file is looked at: what is longer is no document.
 const maxLiteralBytes = 8 << 20
 
-// File is a file to look into.
-type File struct {
+// TextFile is a file to look into.
+type TextFile struct {
 	ID   string
 	Open func() (io.ReadCloser, error) // its bytes as they are on disk
 }
@@ -50,7 +50,7 @@ type LiteralResult struct {
 
 // Literal looks for a text in files, any case, as it stands: signs and blanks count. It reads the files in parallel and
 // stops when the time is up or ctx ends by its own deadline. Files in UTF-16 with a byte order mark are understood.
-func Literal(ctx context.Context, text string, files iter.Seq[File], o LiteralOptions) (*LiteralResult, error) {
+func Literal(ctx context.Context, text string, files iter.Seq[TextFile], o LiteralOptions) (*LiteralResult, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, errors.New("text: must not be blank")
 	}
@@ -70,7 +70,7 @@ func Literal(ctx context.Context, text string, files iter.Seq[File], o LiteralOp
 		wg   sync.WaitGroup
 		mu   sync.Mutex
 		res  LiteralResult
-		work = make(chan File, o.Workers)
+		work = make(chan TextFile, o.Workers)
 		find = newFinder(text)
 	)
 	for range o.Workers {
@@ -127,7 +127,7 @@ func newFinder(text string) *finder {
 	return f
 }
 
-func (f *finder) file(file File, buf *bytes.Buffer) (LiteralHit, bool, error) {
+func (f *finder) file(file TextFile, buf *bytes.Buffer) (LiteralHit, bool, error) {
 	r, err := file.Open()
 	if err != nil {
 		return LiteralHit{}, false, err
