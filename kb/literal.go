@@ -1,0 +1,300 @@
+package kb
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// maxLiteralBytes is how much of a file is looked at: what is longer is no document.
+const maxLiteralBytes = 8 << 20
+
+// TextFile is a file to look into.
+type TextFile struct {
+	ID   string
+	Open func() (io.ReadCloser, error) // its bytes as they are on disk
+}
+
+// LiteralOptions are the settings of a literal search. The zero value is good.
+type LiteralOptions struct {
+	Workers int           // files read at once, at most 64; 0 = twice the CPUs
+	Time    time.Duration // when to stop and answer with what was found; 0 = 2 s
+}
+
+// LiteralHit is a file that has the text.
+type LiteralHit struct {
+	ID         string
+	MatchCount int    // lines that have it
+	Preview    string // the first of them, at most 200 characters around the text
+	fragments  []Fragment
+}
+
+// LiteralResult is the answer of a literal search.
+type LiteralResult struct {
+	Hits      []LiteralHit // by falling MatchCount, then by id
+	Files     int          // looked at
+	Unread    int          // of them could not be read
+	Truncated bool         // time was up: not every file was looked at
+}
+
+// Literal looks for a text in files, any case, as it stands: signs and blanks count. It reads the files in parallel and
+// stops when the time is up or ctx ends by its own deadline. Files in UTF-16 with a byte order mark are understood.
+func Literal(ctx context.Context, text string, files iter.Seq[TextFile], o LiteralOptions) (*LiteralResult, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, errors.New("text: must not be blank")
+	}
+	if o.Workers < 0 || o.Workers > 64 {
+		return nil, fmt.Errorf("workers: must be between 0 and 64, is %d", o.Workers)
+	}
+	if o.Workers == 0 {
+		o.Workers = min(2*runtime.GOMAXPROCS(0), 64)
+	}
+	if o.Time <= 0 {
+		o.Time = SearchTime
+	}
+	outer := ctx
+	ctx, cancel := context.WithTimeoutCause(ctx, o.Time, errTime)
+	defer cancel()
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		res  LiteralResult
+		work = make(chan TextFile, o.Workers)
+		find = newFinder(text)
+	)
+	for range o.Workers {
+		wg.Go(func() {
+			var buf bytes.Buffer
+			for f := range work {
+				if ctx.Err() != nil {
+					continue // drain
+				}
+				hit, ok, err := find.file(f, &buf)
+				mu.Lock()
+				res.Files++
+				if err != nil {
+					res.Unread++
+				} else if ok {
+					res.Hits = append(res.Hits, hit)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for f := range files {
+		if ctx.Err() != nil {
+			break
+		}
+		select {
+		case work <- f:
+		case <-ctx.Done():
+		}
+	}
+	res.Truncated = ctx.Err() != nil
+	close(work)
+	wg.Wait()
+	if err := outer.Err(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return nil, fmt.Errorf("literal search: %w", context.Cause(outer))
+	}
+	slices.SortFunc(res.Hits, func(a, b LiteralHit) int {
+		return cmp.Or(b.MatchCount-a.MatchCount, strings.Compare(a.ID, b.ID))
+	})
+	return &res, nil
+}
+
+// finder looks for one text.
+type finder struct {
+	needle []byte // lower case
+	ascii  bool
+}
+
+func newFinder(text string) *finder {
+	f := &finder{needle: []byte(strings.ToLower(text)), ascii: true}
+	for _, c := range f.needle {
+		f.ascii = f.ascii && c < utf8.RuneSelf
+	}
+	return f
+}
+
+func (f *finder) file(file TextFile, buf *bytes.Buffer) (LiteralHit, bool, error) {
+	r, err := file.Open()
+	if err != nil {
+		return LiteralHit{}, false, err
+	}
+	buf.Reset()
+	_, err = buf.ReadFrom(io.LimitReader(r, maxLiteralBytes))
+	if cerr := r.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return LiteralHit{}, false, fmt.Errorf("read %s: %w", file.ID, err)
+	}
+	hit, ok := f.find(fromUTF16(buf.Bytes()))
+	hit.ID = file.ID
+	return hit, ok, nil
+}
+
+// find counts the lines that have the text. The buffer is changed.
+func (f *finder) find(text []byte) (hit LiteralHit, ok bool) {
+	lower := text
+	var at int
+	if f.ascii {
+		// Only what may be a hit is worth a copy: the first byte in either case is enough to leave most files alone.
+		if at = indexFold(text, f.needle); at < 0 {
+			return hit, false
+		}
+		lower = bytes.Clone(text)
+		lowerASCII(lower)
+	} else {
+		lower = bytes.ToLower(text)
+		if len(lower) != len(text) { // some letters change their length: show what was compared
+			text = lower
+		}
+		if at = bytes.Index(lower, f.needle); at < 0 {
+			return hit, false
+		}
+	}
+	hit.Preview, hit.fragments = around(text, at, len(f.needle))
+	for at >= 0 && at < len(lower) {
+		hit.MatchCount++
+		end := bytes.IndexByte(lower[at:], '\n')
+		if end < 0 {
+			break
+		}
+		next := bytes.Index(lower[at+end:], f.needle)
+		if next < 0 {
+			break
+		}
+		at += end + next
+	}
+	return hit, true
+}
+
+// indexFold is bytes.Index for a lower-case ASCII needle in a text of any case. It searches for the rarest letter of the
+// needle in both cases, which the library does many bytes at a time.
+func indexFold(text, needle []byte) int {
+	pivot := 0
+	for i, c := range needle {
+		if rarity(c) > rarity(needle[pivot]) {
+			pivot = i
+		}
+	}
+	lo, up := needle[pivot], needle[pivot]
+	if lo >= 'a' && lo <= 'z' {
+		up -= 'a' - 'A'
+	}
+	nextLo, nextUp := -1, -1 // the next places of either, -1 = to be looked for, len = none
+	for i := pivot; i <= len(text)-len(needle)+pivot; {
+		if nextLo < i {
+			nextLo = indexFrom(text, i, lo)
+		}
+		if nextUp < i {
+			nextUp = nextLo
+			if up != lo {
+				nextUp = indexFrom(text, i, up)
+			}
+		}
+		at := min(nextLo, nextUp)
+		if at > len(text)-len(needle)+pivot {
+			return -1
+		}
+		if equalFold(text[at-pivot:at-pivot+len(needle)], needle) {
+			return at - pivot
+		}
+		i = at + 1
+	}
+	return -1
+}
+
+func indexFrom(text []byte, from int, c byte) int {
+	if k := bytes.IndexByte(text[from:], c); k >= 0 {
+		return from + k
+	}
+	return len(text)
+}
+
+// rarity rates how seldom a byte is in prose and code: the less frequent a letter of English, the higher.
+func rarity(c byte) int {
+	if c >= '0' && c <= '9' {
+		return 20
+	}
+	if i := strings.IndexByte(" etaoinsrhldcumfpgwybvkxjqz", c); i >= 0 {
+		return i
+	}
+	return 15
+}
+
+func equalFold(text, needle []byte) bool {
+	for i, c := range text {
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != needle[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func lowerASCII(b []byte) {
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+}
+
+// around returns the line with the text, or at most 200 characters of it with the text inside.
+func around(text []byte, at, length int) (string, []Fragment) {
+	from := bytes.LastIndexByte(text[:at], '\n') + 1
+	to := len(text)
+	if i := bytes.IndexByte(text[at:], '\n'); i >= 0 {
+		to = at + i
+	}
+	to = max(to, min(at+length, len(text)))
+	for utf8.RuneCount(text[from:at]) > snippetBack {
+		_, n := utf8.DecodeRune(text[from:])
+		from += n
+	}
+	line := strings.ToValidUTF8(string(text[from:to]), "�")
+	// Valid UTF-8 may be longer than what was replaced; the place is looked for again where that happened.
+	start, end := at-from, at-from+length
+	if len(line) != to-from {
+		start = len(strings.ToValidUTF8(string(text[from:at]), "�"))
+		end = start + len(strings.ToValidUTF8(string(text[at:min(at+length, len(text))]), "�"))
+	}
+	var s snippet
+	s.cut(line, 0, []place{{start: start, end: min(end, len(line))}})
+	return s.preview, s.fragments
+}
+
+// fromUTF16 decodes a text that begins with the byte order mark of UTF-16, and takes that of UTF-8 away.
+func fromUTF16(b []byte) []byte {
+	var high, low int
+	switch {
+	case bytes.HasPrefix(b, []byte{0xEF, 0xBB, 0xBF}):
+		return b[3:]
+	case bytes.HasPrefix(b, []byte{0xFE, 0xFF}):
+		high, low = 0, 1
+	case bytes.HasPrefix(b, []byte{0xFF, 0xFE}):
+		high, low = 1, 0
+	default:
+		return b
+	}
+	units := make([]uint16, 0, len(b)/2)
+	for i := 2; i+1 < len(b); i += 2 {
+		units = append(units, uint16(b[i+high])<<8|uint16(b[i+low]))
+	}
+	return []byte(string(utf16.Decode(units)))
+}

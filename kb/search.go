@@ -1,0 +1,294 @@
+package kb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// SearchSources are what a [Searcher] needs from the rest. All of them are called from several goroutines at once.
+type SearchSources struct {
+	// Index returns the index; nil while there is none: then answers come from the files and are degraded.
+	Index func() *BleveIndex
+	// Documents returns the committed records of some ids. What it leaves out is not shown.
+	Documents func(ctx context.Context, ids []string) (map[string]*Document, error)
+	// Text returns what people read of a document, for previews. After an error the hit is shown without one.
+	Text func(ctx context.Context, id string) (string, error)
+	// Files runs over all files, of one agent if it is not "".
+	Files func(ctx context.Context, agent string) iter.Seq[TextFile]
+	// Damaged is told when the index must be rebuilt; may be nil. It may be told more than once and must not block.
+	Damaged func(error)
+}
+
+// Searcher answers searches from the index and, where that has nothing, from the files. Its methods may be called from
+// several goroutines at once.
+type Searcher struct{ src SearchSources }
+
+// NewSearcher returns a searcher. It keeps nothing open and needs no closing.
+func NewSearcher(src SearchSources) (*Searcher, error) {
+	if src.Index == nil || src.Documents == nil || src.Text == nil || src.Files == nil {
+		return nil, errors.New("new searcher: index, documents, text and files are needed")
+	}
+	return &Searcher{src}, nil
+}
+
+// Mode says where a search looks.
+type Mode string
+
+// The modes of a search.
+const (
+	ModeAuto    Mode = ""        // the index; the files if it has no hit and the query is plain text
+	ModeIndex   Mode = "index"   // only the index
+	ModeLiteral Mode = "literal" // only the files, for the query as it stands
+)
+
+// Request is what is searched for.
+type Request struct {
+	Query  string // see ParseQuery; in literal mode the text itself
+	Agent  string // only this agent; "" = all
+	Limit  int    // 1..1000; 0 = 20
+	Offset int    // ignored with Cursor
+	Cursor string // of the hit after which to go on
+	Mode   Mode
+	Sort   string // see ParseSort; "" = what the query says, else by relevance
+	Facets bool
+}
+
+// Hit is a document that matches.
+type Hit struct {
+	ID         string
+	Document   *Document
+	Score      float64    // higher is better, comparable within one answer; 0 for literal hits
+	MatchCount int        // lines with any of the words; in literal mode lines with the text
+	Preview    string     // at most 200 characters
+	Highlights []Fragment // the preview in pieces
+	Entry      *Entry     // the best one, nil = none has any of the words
+	Insight    *Insight   // the best one, nil = none has any of the words
+	URL        string     // of the video, at the time of the insight if that is known; "" = none
+	Cursor     string     // goes on after this hit; "" for literal hits
+}
+
+// Result is the answer of a search.
+type Result struct {
+	Total      int
+	Hits       []Hit
+	Facets     map[string][]FacetCount // nil unless asked for and answered by the index
+	Mode       Mode                    // ModeIndex or ModeLiteral: where the hits come from
+	Generation uint64                  // of the index
+	Age        time.Duration           // since the newest batch of the index; 0 = none yet
+	Degraded   bool                    // the index is missing or damaged: only the literal search was possible
+	Truncated  bool                    // time was up: there may be more
+	Took       time.Duration
+	Corrected  string // the query with what was looked for instead of words that no document has; "" = nothing was
+}
+
+// Search answers a request within some 4 s: two for the index, two for the files. Errors are *[QueryError] for a query or order
+// that cannot be read, [ErrCursor] for a cursor that is none, and what the sources return. A damaged index is no error.
+func (s *Searcher) Search(ctx context.Context, r Request) (*Result, error) {
+	start := time.Now()
+	if r.Limit == 0 {
+		r.Limit = 20
+	}
+	switch {
+	case r.Limit < 1 || r.Limit > 1000:
+		return nil, fmt.Errorf("limit: must be between 1 and 1000, is %d", r.Limit)
+	case r.Offset < 0:
+		return nil, fmt.Errorf("offset: must not be negative, is %d", r.Offset)
+	case r.Mode != ModeAuto && r.Mode != ModeIndex && r.Mode != ModeLiteral:
+		return nil, fmt.Errorf("mode: must be empty, %q or %q, is %q", ModeIndex, ModeLiteral, r.Mode)
+	}
+	res, err := s.search(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	res.Took = time.Since(start)
+	return res, nil
+}
+
+func (s *Searcher) search(ctx context.Context, r Request) (*Result, error) {
+	if r.Mode == ModeLiteral {
+		text := strings.Join(strings.Fields(r.Query), " ")
+		if len(text) > MaxQueryBytes || text == "" {
+			return nil, &QueryError{1, fmt.Sprintf("a text of 1 to %d bytes is needed", MaxQueryBytes)}
+		}
+		return s.literal(ctx, r, text)
+	}
+	q, err := ParseQuery(r.Query)
+	if err != nil {
+		return nil, err
+	}
+	o := SearchOptions{Limit: r.Limit, Offset: r.Offset, Cursor: r.Cursor, Agent: r.Agent, Facets: r.Facets}
+	if r.Sort != "" {
+		if o.Sort, err = ParseSort(r.Sort); err != nil {
+			return nil, &QueryError{1, err.Error()}
+		}
+	}
+	text, plain := q.Literal()
+	found, err := s.fromIndex(ctx, q, o)
+	switch {
+	case err != nil:
+		return nil, err
+	case found == nil: // there is no index
+		if !plain {
+			return &Result{Mode: ModeIndex, Degraded: true, Truncated: true}, nil
+		}
+		res, err := s.literal(ctx, r, text)
+		if err != nil {
+			return nil, err
+		}
+		res.Degraded = true
+		return res, nil
+	case found.Total == 0 && plain && r.Mode == ModeAuto:
+		res, err := s.literal(ctx, r, text)
+		if err != nil {
+			return nil, err
+		}
+		res.Generation, res.Age = found.Generation, age(found.Applied)
+		return res, nil
+	}
+	return s.show(ctx, q, found)
+}
+
+func age(t time.Time) time.Duration {
+	if t.IsZero() {
+		return 0
+	}
+	return max(0, time.Since(t))
+}
+
+// fromIndex asks the index; nil if there is none that works.
+func (s *Searcher) fromIndex(ctx context.Context, q *Query, o SearchOptions) (*IndexResult, error) {
+	x := s.src.Index()
+	if x == nil {
+		return nil, nil
+	}
+	found, err := x.Search(ctx, q, o)
+	if d, ok := errors.AsType[*DamagedError](err); ok {
+		if s.src.Damaged != nil {
+			s.src.Damaged(d)
+		}
+		return nil, nil
+	}
+	if errors.Is(err, errClosed) { // it is being replaced
+		return nil, nil
+	}
+	return found, err
+}
+
+// show makes hits of what the index found.
+func (s *Searcher) show(ctx context.Context, q *Query, found *IndexResult) (*Result, error) {
+	res := &Result{
+		Total: found.Total, Facets: found.Facets, Mode: ModeIndex, Generation: found.Generation, Age: age(found.Applied),
+		Truncated: found.Truncated, Corrected: corrected(q.Text, found.Corrected),
+	}
+	ids := make([]string, len(found.Hits))
+	for i, h := range found.Hits {
+		ids[i] = h.ID
+	}
+	docs, err := s.src.Documents(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read records of hits: %w", err)
+	}
+	words := newWordSet(found.words)
+	res.Hits = make([]Hit, len(found.Hits))
+	each(len(found.Hits), func(i int) {
+		h := Hit{ID: found.Hits[i].ID, Document: docs[found.Hits[i].ID], Score: found.Hits[i].Score, Cursor: found.Hits[i].Cursor}
+		if h.Document != nil {
+			if text, err := s.src.Text(ctx, h.ID); err == nil {
+				sn := snippetOf(text, words)
+				h.Preview, h.Highlights, h.MatchCount = sn.preview, sn.fragments, sn.lines
+			}
+			h.choose(words)
+		}
+		res.Hits[i] = h
+	})
+	all := len(res.Hits)
+	res.Hits = slices.DeleteFunc(res.Hits, func(h Hit) bool { return h.Document == nil })
+	res.Total -= all - len(res.Hits)
+	return res, nil
+}
+
+// choose sets the best entry and insight, and where to watch it.
+func (h *Hit) choose(words wordSet) {
+	h.Entry, h.Insight = bestPart(h.Document, words)
+	address, at := h.Document.URL, 0.0
+	if h.Entry != nil && h.Entry.URL != "" {
+		address = h.Entry.URL
+	}
+	if h.Insight != nil && h.Insight.Start != nil {
+		at = *h.Insight.Start
+	}
+	h.URL = TimedURL(address, at)
+}
+
+// each calls f for 0 to n-1, a few at once: what it waits for are files.
+func each(n int, f func(int)) {
+	var wg sync.WaitGroup
+	const workers = 4
+	for w := range min(workers, n) {
+		wg.Go(func() {
+			for i := w; i < n; i += workers {
+				f(i)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// literal asks the files.
+func (s *Searcher) literal(ctx context.Context, r Request, text string) (*Result, error) {
+	found, err := Literal(ctx, text, s.src.Files(ctx, r.Agent), LiteralOptions{})
+	if err != nil {
+		return nil, err
+	}
+	res := &Result{Total: len(found.Hits), Mode: ModeLiteral, Truncated: found.Truncated}
+	from := min(r.Offset, len(found.Hits))
+	page := found.Hits[from:min(from+r.Limit, len(found.Hits))]
+	ids := make([]string, len(page))
+	for i, h := range page {
+		ids[i] = h.ID
+	}
+	docs, err := s.src.Documents(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read records of hits: %w", err)
+	}
+	var words [][]string
+	for _, f := range strings.Fields(text) {
+		words = append(words, analyzeWord(f).parts)
+	}
+	set := newWordSet(words)
+	for _, l := range page {
+		h := Hit{ID: l.ID, Document: docs[l.ID], MatchCount: l.MatchCount, Preview: l.Preview, Highlights: l.fragments}
+		if h.Document == nil {
+			res.Total--
+			continue
+		}
+		h.choose(set)
+		res.Hits = append(res.Hits, h)
+	}
+	return res, nil
+}
+
+// corrected writes the query with the corrections in it.
+func corrected(query string, all []Correction) string {
+	if len(all) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	last := 0
+	tokenize(query, func(t token) {
+		for _, c := range all {
+			if !t.whole && t.start >= last && string(t.term) == c.From {
+				b.WriteString(query[last:t.start] + c.To)
+				last = t.end
+				return
+			}
+		}
+	})
+	return b.String() + query[last:]
+}

@@ -1,0 +1,219 @@
+package kb
+
+import (
+	"math"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	maxPreview     = 200      // characters
+	maxSnippetText = 1 << 20  // bytes of a text that are looked at for a preview
+	snippetBack    = 40       // bytes before the first word of a preview
+	maxFragments   = 2*16 + 1 // of a preview
+)
+
+// Fragment is a piece of a preview. Joined, the fragments of a hit are its preview.
+type Fragment struct {
+	Text  string `json:"text"`
+	Match bool   `json:"match"` // a word that was looked for
+}
+
+// snippet is what is shown of a text.
+type snippet struct {
+	preview   string // at most 200 characters of one line
+	fragments []Fragment
+	lines     int // that have any of the words
+}
+
+// wordSet tells the terms that were looked for: each maps to the number of its word.
+type wordSet map[string]int
+
+func newWordSet(words [][]string) wordSet {
+	set := wordSet{}
+	for i, terms := range words {
+		for _, t := range terms {
+			set[t] = i
+		}
+	}
+	return set
+}
+
+// place is a word of a query in a text.
+type place struct{ start, end, word int }
+
+// places finds the words of a set in a text, in order and without overlaps.
+func (w wordSet) places(text string) []place {
+	var all []place
+	tokenize(text, func(t token) {
+		if i, ok := w[string(t.term)]; ok {
+			if n := len(all); n > 0 && all[n-1].start >= t.start { // a whole comes after its parts
+				for n > 0 && all[n-1].start >= t.start {
+					n--
+				}
+				all = all[:n]
+			}
+			all = append(all, place{t.start, t.end, i})
+		}
+	})
+	return all
+}
+
+// snippetOf chooses the part of a text with the most different words of the query, and counts the lines that have any.
+// Without words it is the beginning of the text.
+func snippetOf(text string, words wordSet) snippet {
+	if len(text) > maxSnippetText {
+		text = text[:maxSnippetText]
+		for !utf8.ValidString(text[len(text)-min(4, len(text)):]) && len(text) > maxSnippetText-4 {
+			text = text[:len(text)-1]
+		}
+	}
+	var s snippet
+	places := words.places(text)
+	best, most := 0, -1
+	last := 0
+	for _, p := range places {
+		last = max(last, p.word)
+	}
+	seen := make([]int, last+1)
+	lineEnd := -1
+	for i, p := range places {
+		if p.start > lineEnd {
+			s.lines++
+			lineEnd = len(text)
+			if n := strings.IndexByte(text[p.end:], '\n'); n >= 0 {
+				lineEnd = p.end + n
+			}
+		}
+		different := 0
+		for _, q := range places[i:] {
+			if q.end > p.start+maxPreview-snippetBack {
+				break
+			}
+			if seen[q.word] != i+1 {
+				seen[q.word] = i + 1
+				different++
+			}
+		}
+		if different > most {
+			best, most = i, different
+		}
+	}
+	from := 0
+	if len(places) > 0 {
+		from = max(0, places[best].start-snippetBack)
+		if line := strings.LastIndexByte(text[:places[best].start], '\n') + 1; line > from {
+			from = line
+		} else if from > 0 { // begin with a whole word
+			if n := strings.IndexFunc(text[from:places[best].start], unicode.IsSpace); n >= 0 {
+				from += n
+			}
+			for from < len(text) && !utf8.RuneStart(text[from]) {
+				from++
+			}
+		}
+	}
+	s.cut(text, from, places)
+	return s
+}
+
+// cut writes the preview from a place on, blanks made one.
+func (s *snippet) cut(text string, from int, places []place) {
+	var all, piece strings.Builder
+	length, blank, matching := 0, true, false
+	flush := func() {
+		if piece.Len() > 0 {
+			s.fragments = append(s.fragments, Fragment{piece.String(), matching})
+			piece.Reset()
+		}
+	}
+	k, _ := slices.BinarySearchFunc(places, from, func(p place, at int) int { return p.start - at })
+	for i, r := range text[from:] {
+		at := from + i
+		for k < len(places) && places[k].end <= at {
+			k++
+		}
+		inside := k < len(places) && places[k].start <= at
+		if inside != matching && len(s.fragments) < maxFragments-1 {
+			flush()
+			matching = inside
+		}
+		if unicode.IsSpace(r) || unicode.IsControl(r) {
+			if blank {
+				continue
+			}
+			r, blank = ' ', true
+		} else {
+			blank = false
+		}
+		if length == maxPreview {
+			break
+		}
+		length++
+		piece.WriteRune(r)
+		all.WriteRune(r)
+	}
+	flush()
+	s.preview = strings.TrimRight(all.String(), " ")
+	if n := len(s.fragments); n > 0 && len(s.preview) < all.Len() {
+		last := &s.fragments[n-1]
+		if last.Text = strings.TrimRight(last.Text, " "); last.Text == "" {
+			s.fragments = s.fragments[:n-1]
+		}
+	}
+}
+
+// bestPart returns the entry and the insight of a document in which most words of a query occur. An insight brings its entry;
+// nil where nothing has any.
+func bestPart(d *Document, words wordSet) (*Entry, *Insight) {
+	rate := func(text string) int {
+		if text == "" {
+			return 0
+		}
+		var seen []int
+		for _, p := range words.places(text) {
+			if !slices.Contains(seen, p.word) {
+				seen = append(seen, p.word)
+			}
+		}
+		return len(seen)
+	}
+	var (
+		entry   *Entry
+		insight *Insight
+		most    int
+	)
+	for i := range d.Entries {
+		e := &d.Entries[i]
+		title := rate(e.Title)
+		if title > most {
+			entry, insight, most = e, nil, title
+		}
+		for k := range e.Insights {
+			in := &e.Insights[k]
+			if n := rate(in.Text); n > 0 && (n > most || n == most && insight == nil) {
+				entry, insight, most = e, in, n
+			}
+		}
+	}
+	return entry, insight
+}
+
+// TimedURL returns an address with &t=seconds, so that a video begins there. It returns "" for what is no address of the web
+// (javascript: and the like are never given out as links), and the address as it is for a time below one second.
+func TimedURL(address string, seconds float64) string {
+	u, err := url.Parse(strings.TrimSpace(address))
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return ""
+	}
+	if seconds >= 1 && !math.IsInf(seconds, 0) {
+		q := u.Query()
+		q.Set("t", strconv.FormatInt(int64(min(seconds, 1e9)), 10))
+		u.RawQuery = q.Encode()
+	}
+	return u.String()
+}
