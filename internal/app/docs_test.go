@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -18,14 +19,47 @@ import (
 	"github.com/gorilla/websocket"
 	dto "github.com/prometheus/client_model/go"
 
+	"controlcenter/control"
+	"controlcenter/control/keeper"
+	"controlcenter/control/probe"
 	"controlcenter/exporter"
 	"controlcenter/internal/api"
 	"controlcenter/internal/config"
 	"controlcenter/internal/store"
+	"controlcenter/internal/unit"
 	"controlcenter/usage"
 )
 
 var update = flag.Bool("update", false, "write docs/metrics.md anew")
+
+// TestMain is also the keeper of the daemons that tests build.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "keep" {
+		os.Exit(keeper.Main(os.Args[2:], "test", os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+// waitFor waits until cond is true.
+func waitFor(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !cond(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it never came: %s", what)
+		}
+	}
+}
+
+// freePort returns a port that nobody listens on at this moment.
+func freePort(t testing.TB) uint16 {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return uint16(l.Addr().(*net.TCPAddr).Port) //nolint:gosec,forcetypeassert // a port
+}
 
 // TestMetricsDocIsCurrent writes down every family the program can show and compares that with docs/metrics.md.
 func TestMetricsDocIsCurrent(t *testing.T) {
@@ -85,14 +119,21 @@ func testDaemon(t testing.TB) (*daemonState, []*dto.MetricFamily) {
 	c.Storage.Path = t.TempDir()
 	d := &daemonState{log: log}
 	c.Web.ConfigFile = webFile(t, time.Now().Add(time.Hour)) // so that every family shows
+	var err error
+	if d.o.Binary, err = os.Executable(); err != nil {
+		t.Fatal(err)
+	}
+	c.Services = map[string]*control.Spec{
+		"steady": {ID: "steady", Command: []string{"sleep", "1000"}, Autostart: true, Ports: []uint16{freePort(t)}, Probes: control.Probes{Readiness: &probe.Spec{Exec: []string{"true"}}}},
+		"once":   {ID: "once", Type: control.TypeJob, Command: []string{"true"}, Schedule: &control.Schedule{Every: unit.Duration(time.Hour)}},
+	}
 	d.loaded.Store(&config.Loaded{Config: c})
-	d.sampler = exporter.NewSampler(exporter.Options{Settings: samplerSettings(&c), Logger: log})
+	d.sampler = exporter.NewSampler(exporter.Options{Settings: samplerSettings(&c), ServiceOf: d.services.serviceOf, Logger: log})
 	d.web.Store(webSettings(&c, config.WebFile{}))
 	d.reloads.note(nil)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var wg sync.WaitGroup
 	t.Cleanup(func() { cancel(errStopped); wg.Wait() })
-	var err error
 	if d.store, err = store.Open(ctx, store.Options{Dir: c.Storage.Path, Log: log}); err != nil {
 		t.Fatal(err)
 	}
@@ -104,6 +145,17 @@ func testDaemon(t testing.TB) (*daemonState, []*dto.MetricFamily) {
 	if _, err := d.usage.Track(ctx, usage.Call{API: "test"}); err != nil {
 		t.Fatal(err)
 	}
+	g := newGroup(ctx)
+	if err := d.openServices(ctx, &c); err != nil {
+		t.Fatal(err)
+	}
+	d.runServices(g)
+	t.Cleanup(func() { // before the group's end: everything that runs is stopped
+		for _, st := range d.services.manager.List() {
+			_, _ = d.services.manager.Do(context.Background(), control.Command{Service: st.ID, Verb: control.VerbKill, Actor: "test"})
+		}
+		_ = g.stop(nil)
+	})
 	registry := d.registry()
 	server, err := api.New(api.Options{Sampler: d.sampler, Store: d.store, Usage: d.usage, Settings: d.web.Load, Reload: d.reload, Registry: registry, Log: log, Version: "test"})
 	if err != nil {
@@ -133,6 +185,20 @@ func testDaemon(t testing.TB) (*daemonState, []*dto.MetricFamily) {
 	if _, err := d.store.Backup(ctx, &bytes.Buffer{}); err != nil {
 		t.Fatal(err)
 	}
+	m := d.services.manager
+	if _, err := m.Do(ctx, control.Command{Service: "once", Verb: control.VerbStart, Wait: control.WaitNot}); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "a job that went well and a probe with a verdict", func() bool {
+		once, err := m.Get("once")
+		steady, err2 := m.Get("steady")
+		return err == nil && err2 == nil && !once.Job.LastSuccess.IsZero() && steady.Probes["readiness"].Known
+	})
+	waitFor(t, "the processes of the service", func() bool {
+		d.sampler.Fresh(ctx, 0)
+		r, ok := d.services.resources("steady")
+		return ok && r.Processes > 0
+	})
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)

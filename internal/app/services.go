@@ -148,8 +148,8 @@ func (s *services) retention(service string) logs.Retention {
 	return logs.Retention{Keep: l.Keep, MaxAge: time.Duration(l.MaxAge), Compress: l.Compress != "none"}
 }
 
-// portOwner says who listens on a port. It is asked right before a start, so a socket decides; the collector, whose picture
-// may be seconds old, only gives it a name.
+// portOwner says who listens on a port. It is asked right before a start, so a socket decides; the collector only
+// gives it a name.
 func (s *services) portOwner(port uint16) (string, bool) {
 	l, err := net.Listen("tcp", ":"+strconv.Itoa(int(port))) //nolint:noctx // it does not block
 	if err == nil {
@@ -161,10 +161,10 @@ func (s *services) portOwner(port uint16) (string, bool) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	if ports := exporter.Get[exporter.Ports](s.sampler.FreshPart(ctx, "ports")); ports != nil {
-		for i := range ports.List {
-			p := &ports.List[i]
-			if p.Port != int(port) || p.Protocol != "tcp" {
+	if all := exporter.Get[exporter.Sockets](s.sampler.FreshPart(ctx, "sockets")); all != nil {
+		for i := range all.List {
+			p := &all.List[i]
+			if p.Port != int(port) || p.State != "LISTEN" {
 				continue
 			}
 			switch {
