@@ -219,20 +219,21 @@ func (c *cursor) align() error {
 	return nil
 }
 
-// lines calls visit with each line of a chunk. The record's bytes are those of the chunk.
-func lines(b []byte, pos int64, raw bool, changed time.Time, visit func(record) bool) {
+// lines calls visit with each line of a chunk, until that says false. The record is good until visit returns.
+func lines(b []byte, pos int64, raw bool, changed time.Time, visit func(*record) bool) {
+	var r record // one for all, as it moves to the heap
 	for len(b) > 0 {
 		n := bytes.IndexByte(b, '\n')
 		next, text := n+1, n
 		if n < 0 {
 			next, text = len(b), len(b)
 		}
-		r := parse(b[:text], raw, changed)
+		r = parse(b[:text], raw, changed)
 		if n < 0 && len(b) >= maxJoined {
 			r.partial = true
 		}
 		r.pos, r.next = pos, pos+int64(next)
-		if !visit(r) {
+		if !visit(&r) {
 			return
 		}
 		b, pos = b[next:], r.next

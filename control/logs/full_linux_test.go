@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // smallDisk mounts a file system of 256 KiB.
@@ -105,4 +106,24 @@ func TestAFullDiskWithDroppingSaysWhatIsMissing(t *testing.T) {
 	if int(lost)+len(lines)-2 != 5000 || lost == 0 || !strings.HasPrefix(mark.Text, "dropped lines="+strconv.Itoa(int(lost))+" bytes=") {
 		t.Errorf("%d dropped, %d lines, mark %q", lost, len(lines), mark.Text)
 	}
+}
+
+// The time of the processor for 100 MB of a service's output, the kernel's part too.
+func BenchmarkAppendCPU(b *testing.B) {
+	w := newWriter(b, b.TempDir(), Settings{MaxSize: 64 << 20, Keep: 2})
+	data := hundred()
+	cpu := func() time.Duration {
+		var u syscall.Rusage
+		must(b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	b.SetBytes(int64(len(data)))
+	n, began := 0, cpu()
+	for b.Loop() {
+		if _, err := w.Append(Stdout, data, time.Now()); err != nil {
+			b.Fatal(err)
+		}
+		n += len(data)
+	}
+	b.ReportMetric((cpu()-began).Seconds()*100e6/float64(n), "cpu-s/100MB")
 }
