@@ -113,7 +113,7 @@ func (c *lineCount) count(ctx context.Context, o *opened) error {
 		if err != nil || len(b) == 0 {
 			return err
 		}
-		lines(b, pos, o.raw, o.changed, func(r record) bool {
+		lines(b, pos, o.raw, o.changed, func(r *record) bool {
 			if !r.partial && r.stream != Keeper {
 				c.lines++
 			}

@@ -311,7 +311,7 @@ func (d *Dir) findEnd(ctx context.Context, r *cachedRun) error {
 			r.seen = pos + int64(len(b))
 			continue
 		}
-		lines(b, pos, raw, changed, func(rec record) bool {
+		lines(b, pos, raw, changed, func(rec *record) bool {
 			r.seen = rec.next
 			if rec.stream == Keeper {
 				switch verb, id := mark(rec.text); {

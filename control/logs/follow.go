@@ -110,8 +110,8 @@ func (w *follower) read(ctx context.Context) (got bool, err error) {
 			return got, w.send()
 		}
 		got = true
-		lines(b, pos, raw, changed, func(r record) bool {
-			w.j.add(&r)
+		lines(b, pos, raw, changed, func(r *record) bool {
+			w.j.add(r)
 			if len(w.some) >= batchLines {
 				w.err = w.send()
 			}

@@ -22,7 +22,8 @@ type cursor struct {
 	d       *Dir
 	service string
 	pos     int64
-	file    *opened // nil before the first and between two
+	segs    []segment // as listed last
+	file    *opened   // nil before the first and between two
 	buf     []byte
 	inside  bool  // pos was given by somebody and may be inside a line
 	missing int64 // bytes removed unread, not yet told
@@ -137,26 +138,31 @@ func (c *cursor) open(ctx context.Context) error {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		segs, err := rotated(c.d.dir, c.service)
-		if err != nil {
-			return err
+		var err error
+		i := holding(c.segs, c.pos)
+		if i < 0 || c.segs[i].start > c.pos { // not in what was listed last
+			if c.segs, err = rotated(c.d.dir, c.service); err != nil {
+				return err
+			}
+			i = holding(c.segs, c.pos)
 		}
-		if i := holding(segs, c.pos); i >= 0 {
-			c.file, err = c.d.openSegment(c.service, segs[i])
+		if i >= 0 {
+			c.file, err = c.d.openSegment(c.service, c.segs[i])
 			if errors.Is(err, fs.ErrNotExist) {
+				c.segs = nil
 				continue // removed, or just given another name
 			}
 			if err != nil {
 				return err
 			}
-			c.jump(segs[i].start)
+			c.jump(c.segs[i].start)
 			return c.align()
 		}
-		segs, live, err := c.d.view(c.service)
-		if err != nil {
+		var live *opened
+		if c.segs, live, err = c.d.view(c.service); err != nil {
 			return err
 		}
-		if holding(segs, c.pos) >= 0 { // rotated since
+		if holding(c.segs, c.pos) >= 0 { // rotated since
 			if live != nil {
 				_ = live.Close()
 			}
@@ -213,20 +219,21 @@ func (c *cursor) align() error {
 	return nil
 }
 
-// lines calls visit with each line of a chunk. The record's bytes are those of the chunk.
-func lines(b []byte, pos int64, raw bool, changed time.Time, visit func(record) bool) {
+// lines calls visit with each line of a chunk, until that says false. The record is good until visit returns.
+func lines(b []byte, pos int64, raw bool, changed time.Time, visit func(*record) bool) {
+	var r record // one for all, as it moves to the heap
 	for len(b) > 0 {
 		n := bytes.IndexByte(b, '\n')
 		next, text := n+1, n
 		if n < 0 {
 			next, text = len(b), len(b)
 		}
-		r := parse(b[:text], raw, changed)
+		r = parse(b[:text], raw, changed)
 		if n < 0 && len(b) >= maxJoined {
 			r.partial = true
 		}
 		r.pos, r.next = pos, pos+int64(next)
-		if !visit(r) {
+		if !visit(&r) {
 			return
 		}
 		b, pos = b[next:], r.next

@@ -195,12 +195,12 @@ func (d *Dir) forward(ctx context.Context, service string, q Query, visit func(*
 			break
 		}
 		late := false
-		lines(b, pos, raw, changed, func(r record) bool {
-			if r.pos >= end || m.late(&r) {
+		lines(b, pos, raw, changed, func(r *record) bool {
+			if r.pos >= end || m.late(r) {
 				late = true
 				return false
 			}
-			j.add(&r)
+			j.add(r)
 			scanned += r.next - r.pos
 			if len(j.held) == 0 {
 				next = r.next
@@ -267,11 +267,11 @@ func (d *Dir) back(ctx context.Context, service string, q Query, first int) (Pag
 		}
 		some = some[:0]
 		early := false
-		lines(b, pos, o.raw, o.changed, func(r record) bool {
+		lines(b, pos, o.raw, o.changed, func(r *record) bool {
 			if r.pos == pos {
-				early = m.early(&r)
+				early = m.early(r)
 			}
-			j.add(&r)
+			j.add(r)
 			return true
 		})
 		j.flush()

@@ -199,11 +199,12 @@ func (w *Writer) Append(stream Stream, data []byte, now time.Time) (int, error) 
 	var head [prefixLen]byte
 	appendPrefix(head[:0], now, stream, 'F')
 	from := u.before(data) // what out starts with
+	lines, flag := 0, byte('F')
 	var err error
 	for ; some; u, some = fr.next() {
 		full := w.full(int64(len(out) + u.size()))
 		if full || len(out)+u.size() > cap(out) {
-			if from, err = w.commit(p, from, u.before(data), out); err == nil && full {
+			if from, err = w.commit(p, from, u.before(data), out, lines, flag); err == nil && full {
 				err = w.Rotate()
 			}
 			if err == nil {
@@ -212,15 +213,18 @@ func (w *Writer) Append(stream Stream, data []byte, now time.Time) (int, error) 
 			if err != nil {
 				return skipped + w.back(p, from, now), err
 			}
-			out = out[:0]
+			out, lines = out[:0], 0
 		}
-		head[prefixLen-2] = u.flag
+		if flag = u.flag; flag == 'F' {
+			lines++
+		}
+		head[prefixLen-2] = flag
 		out = append(out, head[:]...)
 		out = append(out, u.head...)
 		out = append(out, u.body...)
 		out = append(out, '\n')
 	}
-	if from, err = w.commit(p, from, fr, out); err != nil {
+	if from, err = w.commit(p, from, fr, out, lines, flag); err != nil {
 		return skipped + w.back(p, from, now), err
 	}
 	w.hold(p, fr, now)
@@ -234,11 +238,17 @@ func (w *Writer) full(n int64) bool {
 
 // commit writes out, which are the lines of stretch from to to, and counts what is on disk. When not all of them are, the
 // framer it gives back stands at the first that is not.
-func (w *Writer) commit(p *part, from, to framer, out []byte) (framer, error) {
+func (w *Writer) commit(p *part, from, to framer, out []byte, lines int, flag byte) (framer, error) {
 	if len(out) == 0 {
 		return to, nil
 	}
 	kept, err := w.write(out)
+	if err == nil {
+		w.state.Bytes += int64(len(from.head) + to.off - from.off)
+		w.state.Lines += int64(lines)
+		p.open = flag == 'P'
+		return to, nil
+	}
 	for sum := 0; sum < kept; {
 		u, _ := from.next()
 		sum += u.size()
