@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -29,6 +30,7 @@ type client struct {
 	timeout time.Duration // of one whole exchange, streams excepted
 	agent   string        // User-Agent
 	token   string        // sent as a bearer token when set
+	calm    sync.Once     // guards the change that patient makes
 }
 
 // newClient returns a client of the daemon at a URL, or at a unix socket when rawURL is empty. Nothing is dialled yet.
@@ -89,11 +91,13 @@ func (c *client) do(ctx context.Context, method, path string, header http.Header
 	return nil, answerError(resp)
 }
 
-// patient lets the daemon take its time for an answer, for what is known to take long.
+// patient lets the daemon take its time for answers from now on, for what is known to take long.
 func (c *client) patient() {
-	if tr, ok := c.http.Transport.(*http.Transport); ok {
-		tr.ResponseHeaderTimeout = 0
-	}
+	c.calm.Do(func() {
+		if tr, ok := c.http.Transport.(*http.Transport); ok {
+			tr.ResponseHeaderTimeout = 0
+		}
+	})
 }
 
 // upload posts a body of a known size (-1 = unknown).

@@ -35,7 +35,7 @@ var addFlags = []struct{ name, key, doc string }{
 func (e *env) addCmd() *cobra.Command {
 	var file string
 	var replace, job, autostart, shell, start bool
-	var set, env, envFiles, ports, secrets, tags, needs []string
+	var set, vars, envFiles, ports, secrets, tags, needs []string
 	single := map[string]*string{}
 	cmd := &cobra.Command{
 		Use:   "add NAME [flags] -- COMMAND... | add [NAME] -f FILE",
@@ -60,7 +60,7 @@ that one entry. "-" is stdin. Keys: docs/configuration.md.`,
 	for _, flag := range addFlags {
 		single[flag.key] = f.String(flag.name, "", flag.doc)
 	}
-	f.StringArrayVarP(&env, "env", "e", nil, "variable NAME=value")
+	f.StringArrayVarP(&vars, "env", "e", nil, "variable NAME=value")
 	f.StringSliceVar(&envFiles, "env-file", nil, "file of NAME=value lines")
 	f.StringSliceVarP(&ports, "port", "p", nil, "port it listens on")
 	f.StringSliceVar(&secrets, "secret", nil, "name of a variable that \"secret set\" gives its value")
@@ -110,7 +110,7 @@ that one entry. "-" is stdin. Keys: docs/configuration.md.`,
 			}
 			pairs = append(pairs, "depends_on."+need+".condition="+condition)
 		}
-		for _, v := range env {
+		for _, v := range vars {
 			if !strings.Contains(v, "=") {
 				return usagef("--env: %q is not of the form NAME=value", v)
 			}

@@ -239,7 +239,7 @@ func demoChild(o Options, args ...string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	cmd := exec.Command(self, append([]string{"demo"}, args...)...) //nolint:gosec,noctx // ourselves, and it is to outlive this process
+	cmd := exec.Command(self, append([]string{"demo"}, args...)...) // ourselves, and it is to outlive this process
 	cmd.Stdout, cmd.Stderr = o.Stdout, o.Stderr
 	return cmd, nil
 }

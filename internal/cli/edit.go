@@ -279,7 +279,7 @@ func (e *env) openEditor(c *call, file string) error {
 			words = []string{"notepad"}
 		}
 	}
-	cmd := exec.CommandContext(c.ctx, words[0], append(words[1:], file)...) //nolint:gosec // the user's own choice
+	cmd := exec.CommandContext(c.ctx, words[0], append(words[1:], file)...) // the user's own choice
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = e.o.Stdin, e.o.Stdout, e.o.Stderr
 	cmd.Env = e.o.Environ
 	if err := cmd.Run(); err != nil {

@@ -100,16 +100,16 @@ func (f *follower) once(ctx context.Context, each func(*sseEvent) error) (got bo
 func readEvents(r io.Reader, each func(*sseEvent) error) error {
 	s := bufio.NewScanner(r)
 	s.Buffer(make([]byte, 0, 64<<10), maxEvent)
-	ev, any := sseEvent{}, false
+	ev, some := sseEvent{}, false
 	for s.Scan() {
 		line := bytes.TrimSuffix(s.Bytes(), []byte("\r"))
 		if len(line) == 0 {
-			if any {
+			if some {
 				if err := each(&ev); err != nil {
 					return err
 				}
 			}
-			ev, any = sseEvent{id: ev.id}, false
+			ev, some = sseEvent{id: ev.id}, false
 			continue
 		}
 		field, value, _ := bytes.Cut(line, []byte(":"))
@@ -118,12 +118,12 @@ func readEvents(r io.Reader, each func(*sseEvent) error) error {
 		case "id":
 			ev.id = string(value)
 		case "event":
-			ev.name, any = string(value), true
+			ev.name, some = string(value), true
 		case "data":
 			if ev.data != nil {
 				ev.data = append(ev.data, '\n')
 			}
-			ev.data, any = append(ev.data, value...), true
+			ev.data, some = append(ev.data, value...), true
 		}
 	}
 	if err := s.Err(); err != nil {

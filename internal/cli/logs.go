@@ -33,9 +33,9 @@ type logEntry struct {
 
 // logQuery is what logs is asked to show.
 type logQuery struct {
-	follow, ignoreCase, times                            bool
-	lines                                                int
-	since, until, grep, regex, stream, run, download, to string
+	follow, ignoreCase, times                        bool
+	lines                                            int
+	since, until, grep, regex, stream, run, download string
 }
 
 func (e *env) logsCmd() *cobra.Command {

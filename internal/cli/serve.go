@@ -13,7 +13,10 @@ func (e *env) serveCmd() *cobra.Command {
 		Long: `Run the server in the foreground until it is interrupted.
 
 Values come from these flags, the environment (CC_...), the configuration file
-and defaults, in this order. SIGHUP reads the configuration again.`,
+and defaults, in this order. SIGHUP reads the configuration again.
+
+Services go on when the server ends, and the next one takes them up again;
+"controlcenter down" stops them.`,
 		Example: `  controlcenter serve
   controlcenter serve --config.file /etc/controlcenter.yaml
   controlcenter serve --web.listen-address 127.0.0.1:8080 --web.listen-address 127.0.0.1:54112

@@ -193,7 +193,7 @@ func isStatus(err error, status int) bool {
 // servicesIfAny is services for a daemon that may have none of these routes, or may not let us see them.
 func (c *client) servicesIfAny(ctx context.Context) ([]service, error) {
 	all, err := c.services(ctx)
-	for _, status := range []int{http.StatusNotFound, http.StatusUnauthorized, http.StatusForbidden} {
+	for _, status := range []int{http.StatusNotFound, http.StatusUnauthorized, http.StatusForbidden, http.StatusServiceUnavailable} {
 		if isStatus(err, status) {
 			return nil, nil
 		}

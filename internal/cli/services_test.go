@@ -118,6 +118,29 @@ func TestUpStartsInOrderAndWaits(t *testing.T) {
 	}
 }
 
+func TestUpStartsThoseOfOneLevelAtTheSameTime(t *testing.T) {
+	both := make(chan struct{}, 2)
+	meet := func(w http.ResponseWriter, r *http.Request) {
+		both <- struct{}{}
+		for len(both) < 2 { // each waits for the other
+			select {
+			case <-r.Context().Done():
+				return
+			default:
+				runtime.Gosched()
+			}
+		}
+		replies(`{"success":true}`)(w, r)
+	}
+	s := newStub(t).on("GET /api/services", list(object("cache", "stopped", ""), object("db", "stopped", ""), object("web", "stopped", ""))).
+		on("GET /api/services/graph", replies(threeLevels)).on("POST /api/services/db/start", meet).on("POST /api/services/cache/start", meet).
+		on("POST /api/services/web/start", replies(`{"success":true}`))
+	r := s.run("up", "web", "db", "cache")
+	if lines := strings.Split(r.out, "\n"); r.code != ExitOK || len(lines) != 4 || lines[2] != "web: started" {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestDownStopsAllAndSaysThatTheDaemonRunsOn(t *testing.T) {
 	s := newStub(t).on("GET /api/services", list(object("a", "running", ""), object("b", "stopped", ""))).
 		on("POST /api/services/actions/stop", replies(`{"success":true,"results":[{"name":"a","success":true},{"name":"b","success":true}]}`))
