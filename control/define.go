@@ -177,7 +177,7 @@ func (m *Manager) reply(ctx context.Context, s *service, reply <-chan error) err
 		case err := <-reply:
 			return err
 		default:
-			return errNotRunning
+			return ErrEnded
 		}
 	case <-ctx.Done():
 		return context.Cause(ctx)

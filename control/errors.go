@@ -17,6 +17,9 @@ var (
 	ErrTimeout  = errors.New("timed out")
 )
 
+// ErrEnded is returned to callers of a [Manager] whose Run has returned.
+var ErrEnded = errors.New("control has ended")
+
 // Error is an error of one of the kinds above, in words for users.
 type Error struct {
 	Kind  error

@@ -30,6 +30,20 @@ func (m *Manager) Runs(ctx context.Context, name, before string, limit int) ([]R
 	return out, err
 }
 
+// FindRun returns one run of a service or job, or an ErrNotFound.
+func (m *Manager) FindRun(ctx context.Context, name, run string) (Run, error) {
+	s, err := m.find(name)
+	if err != nil {
+		return Run{}, err
+	}
+	var row Run
+	err = m.o.Store.View(ctx, func(tx *store.Tx) (err error) { row, err = runs.Get(tx, s.key+"/"+run); return err })
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrInvalid) {
+		return Run{}, errorf(ErrNotFound, "%q has no run %q, or it is not kept any more", s.status().ID, run)
+	}
+	return row, err
+}
+
 // Events returns rows of the history of all parts; see [event.List].
 func (m *Manager) Events(ctx context.Context, q event.Query) (rows []event.Row, next uint64, err error) {
 	err = m.o.Store.View(ctx, func(tx *store.Tx) (err error) { rows, next, err = event.List(tx, q); return err })

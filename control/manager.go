@@ -3,7 +3,6 @@ package control
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -97,8 +96,6 @@ func newIndex(all map[string]*service) *index {
 	return x
 }
 
-var errNotRunning = errors.New("control has ended")
-
 // Run owns every goroutine of the package. It takes up what lives, starts what is wanted, and then serves until ctx ends;
 // it returns nil after all have ended. Services go on.
 func (m *Manager) Run(ctx context.Context) error {
@@ -175,7 +172,7 @@ func (m *Manager) taken(ctx context.Context) error {
 	case <-m.ready:
 		return nil
 	case <-m.ended:
-		return errNotRunning
+		return ErrEnded
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -187,7 +184,7 @@ func (m *Manager) begin(ctx context.Context, f func(context.Context)) error {
 	case m.work <- f:
 		return nil
 	case <-m.ended:
-		return errNotRunning
+		return ErrEnded
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

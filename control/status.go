@@ -109,6 +109,17 @@ func (s State) Wire() string {
 	return "unknown"
 }
 
+// UptimeSeconds is for how long the present process has lived at the time given; 0 when there is none.
+func (s *Status) UptimeSeconds(now time.Time) int64 {
+	if s.PID == 0 {
+		return 0
+	}
+	return max(int64(now.Sub(s.StartedAt).Seconds()), 0)
+}
+
+// Given returns the definition as it was given. It must not be changed.
+func (s *Status) Given() *Spec { return s.given }
+
 // Object is a service as the API shows it.
 type Object struct {
 	ID            uint64                 `json:"id"`
@@ -169,7 +180,7 @@ func (s *Status) Object(now time.Time) Object {
 	}
 	if s.PID != 0 {
 		o.PID = &s.PID
-		o.UptimeSeconds = max(int64(now.Sub(s.StartedAt).Seconds()), 0)
+		o.UptimeSeconds = s.UptimeSeconds(now)
 	}
 	if len(s.Spec.Ports) > 0 {
 		o.Port = &s.Spec.Ports[0]

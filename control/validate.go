@@ -32,6 +32,9 @@ func signalName(s string) string {
 	return s
 }
 
+// reserved names stand where the API has a service's name in its paths: /api/services/graph.
+var reserved = []string{"actions", "graph", "templates", "ws"}
+
 // checker collects what is wrong.
 type checker struct{ wrong []FieldError }
 
@@ -56,6 +59,7 @@ func oneOf[T ~string](c *checker, field string, v T, accepted ...T) {
 func (s *Spec) Check() error {
 	c := &checker{}
 	c.must(idPattern.MatchString(s.ID), "name", "%q must match %s", s.ID, idPattern)
+	c.must(!slices.Contains(reserved, Key(s.ID)), "name", "%q is taken: it stands for something else in the paths of the API", s.ID)
 	oneOf(c, "type", s.Type, TypeService, TypeJob)
 	if s.Template != "" {
 		_, known := templates[Key(s.Template)]

@@ -59,6 +59,7 @@ type Query struct {
 	Type    string    // only this type, or all below it: "service" chooses "service.started"
 	Level   string    // only this level
 	Since   time.Time // only rows of this time or later
+	Until   time.Time // only rows before this time
 	Limit   int       // rows returned; 0 = 100
 }
 
@@ -103,7 +104,7 @@ func List(tx *store.Tx, q Query) ([]Row, uint64, error) {
 }
 
 func (q *Query) matches(r *Row) bool {
-	return (q.Subject == "" || r.Subject == q.Subject) && (q.Level == "" || r.Level == q.Level) &&
+	return (q.Until.IsZero() || r.At.Before(q.Until)) && (q.Subject == "" || r.Subject == q.Subject) && (q.Level == "" || r.Level == q.Level) &&
 		(q.Type == "" || r.Type == q.Type || strings.HasPrefix(r.Type, q.Type+"."))
 }
 

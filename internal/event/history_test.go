@@ -72,6 +72,8 @@ func TestHistoryIsPagedNewestFirst(t *testing.T) {
 		{"a level", Query{Level: Error, Limit: 5}, 12},
 		{"newer than", Query{After: 1190}, 10},
 		{"nothing", Query{Subject: "nobody"}, 0},
+		{"up to a time long gone", Query{Until: time.Now().Add(-time.Hour)}, 0},
+		{"up to a time to come", Query{Until: time.Now().Add(time.Hour), Level: Error}, 12},
 		{"from a time to come", Query{Since: time.Now().Add(time.Hour)}, 0},
 	} {
 		if got, _ := count(c.q); got != c.want {
