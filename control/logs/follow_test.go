@@ -39,7 +39,7 @@ func (e *exactly) take(lines []Line) error {
 // Several followers and pagers see every number exactly once while the file is rotated after each few lines and the packer
 // does one pass after the other.
 func TestNothingIsSkippedOrRepeatedWhileRotatedAndPackedAtFullSpeed(t *testing.T) {
-	n, size := 100_000, int64(16<<10)
+	n, size := 60_000, int64(16<<10)
 	if testing.Short() {
 		n = 30_000
 	}

@@ -139,8 +139,8 @@ func (p *packedFile) Close() error {
 }
 
 // Dir reads the logs in a folder. Its methods may be called from any goroutine; they read files, so they block as long as the
-// disk does, and end early when their context does. Times a service may be unknown as such: [ErrNone] is what they give for
-// one that has no file.
+// disk does, and end early with the context's cause when their context does. For a service that has no file, known or not,
+// they give [ErrNone]; a name no service can have is another error.
 type Dir struct {
 	dir   string
 	dec   func() (*zstd.Decoder, error)
