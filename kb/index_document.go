@@ -233,12 +233,13 @@ type valuesField struct {
 	freqs  bleveindex.TokenFrequencies
 }
 
-func (f *valuesField) Name() string                                          { return f.name }
-func (f *valuesField) Value() []byte                                         { return nil }
-func (f *valuesField) ArrayPositions() []uint64                              { return nil }
-func (f *valuesField) EncodedFieldType() byte                                { return 't' }
-func (f *valuesField) NumPlainTextBytes() uint64                             { return 0 }
-func (f *valuesField) Size() int                                             { return 64 * len(f.freqs) }
+func (f *valuesField) Name() string              { return f.name }
+func (f *valuesField) Value() []byte             { return nil }
+func (f *valuesField) ArrayPositions() []uint64  { return nil }
+func (f *valuesField) EncodedFieldType() byte    { return 't' }
+func (f *valuesField) NumPlainTextBytes() uint64 { return 0 }
+func (f *valuesField) Size() int                 { return 64 * len(f.freqs) }
+
 func (f *valuesField) Options() bleveindex.FieldIndexingOptions              { return bleveindex.IndexField }
 func (f *valuesField) AnalyzedLength() int                                   { return 1 }
 func (f *valuesField) AnalyzedTokenFrequencies() bleveindex.TokenFrequencies { return f.freqs }
