@@ -122,7 +122,7 @@ func (m *Manager) send(ctx context.Context, s *service, c *Command, sig signal, 
 		case err := <-msg.reply:
 			return err
 		default:
-			return errNotRunning
+			return ErrEnded
 		}
 	case <-limited.Done():
 		return context.Cause(limited)

@@ -30,6 +30,20 @@ func (m *Manager) Runs(ctx context.Context, name, before string, limit int) ([]R
 	return out, err
 }
 
+// OneRun returns a run by its id, or an ErrNotFound.
+func (m *Manager) OneRun(ctx context.Context, name, id string) (Run, error) {
+	s, err := m.find(name)
+	if err != nil {
+		return Run{}, err
+	}
+	var out Run
+	err = m.o.Store.View(ctx, func(tx *store.Tx) (err error) { out, err = runs.Get(tx, s.key+"/"+id); return err })
+	if errors.Is(err, store.ErrNotFound) {
+		return out, errorf(ErrNotFound, "there is no run %q of %q", id, s.status().ID)
+	}
+	return out, err
+}
+
 // Events returns rows of the history of all parts; see [event.List].
 func (m *Manager) Events(ctx context.Context, q event.Query) (rows []event.Row, next uint64, err error) {
 	err = m.o.Store.View(ctx, func(tx *store.Tx) (err error) { rows, next, err = event.List(tx, q); return err })

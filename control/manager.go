@@ -97,7 +97,8 @@ func newIndex(all map[string]*service) *index {
 	return x
 }
 
-var errNotRunning = errors.New("control has ended")
+// ErrEnded is returned once [Manager.Run] has ended.
+var ErrEnded = errors.New("control has ended")
 
 // Run owns every goroutine of the package. It takes up what lives, starts what is wanted, and then serves until ctx ends;
 // it returns nil after all have ended. Services go on.
@@ -175,7 +176,7 @@ func (m *Manager) taken(ctx context.Context) error {
 	case <-m.ready:
 		return nil
 	case <-m.ended:
-		return errNotRunning
+		return ErrEnded
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -187,7 +188,7 @@ func (m *Manager) begin(ctx context.Context, f func(context.Context)) error {
 	case m.work <- f:
 		return nil
 	case <-m.ended:
-		return errNotRunning
+		return ErrEnded
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

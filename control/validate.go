@@ -24,6 +24,9 @@ var (
 // signals that may be sent, by name. The numbers are the launcher's business.
 var signals = []string{"SIGHUP", "SIGINT", "SIGQUIT", "SIGKILL", "SIGUSR1", "SIGUSR2", "SIGTERM", "SIGCONT", "SIGSTOP", "SIGWINCH"}
 
+// reserved are names that stand in the API's paths where names of services do.
+var reserved = []string{"actions", "graph", "templates", "ws"}
+
 func signalName(s string) string {
 	s = strings.ToUpper(s)
 	if !strings.HasPrefix(s, "SIG") {
@@ -56,6 +59,7 @@ func oneOf[T ~string](c *checker, field string, v T, accepted ...T) {
 func (s *Spec) Check() error {
 	c := &checker{}
 	c.must(idPattern.MatchString(s.ID), "name", "%q must match %s", s.ID, idPattern)
+	c.must(!slices.Contains(reserved, Key(s.ID)), "name", "%q is a word of the interface's paths; choose another", s.ID)
 	oneOf(c, "type", s.Type, TypeService, TypeJob)
 	if s.Template != "" {
 		_, known := templates[Key(s.Template)]

@@ -59,6 +59,7 @@ type Query struct {
 	Type    string    // only this type, or all below it: "service" chooses "service.started"
 	Level   string    // only this level
 	Since   time.Time // only rows of this time or later
+	Until   time.Time // only rows before this time
 	Limit   int       // rows returned; 0 = 100
 }
 
@@ -104,6 +105,7 @@ func List(tx *store.Tx, q Query) ([]Row, uint64, error) {
 
 func (q *Query) matches(r *Row) bool {
 	return (q.Subject == "" || r.Subject == q.Subject) && (q.Level == "" || r.Level == q.Level) &&
+		(q.Until.IsZero() || r.At.Before(q.Until)) &&
 		(q.Type == "" || r.Type == q.Type || strings.HasPrefix(r.Type, q.Type+"."))
 }
 
