@@ -48,9 +48,7 @@ func (s *Server) streamRows() []*row {
 // stream upgrades and hands the connection to the hub; the handler returns, so that net/http frees its buffers.
 func (s *Server) stream(up *websocket.Upgrader, stream int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if !websocket.IsWebSocketUpgrade(r) {
-			s.fail(w, r, problem(http.StatusUpgradeRequired, "this is a WebSocket: connect with ws:// or wss://").
-				with("Upgrade", "websocket").with("Connection", "Upgrade"))
+		if !s.isUpgrade(w, r) {
 			return
 		}
 		if !s.hub.open() {
@@ -82,6 +80,16 @@ func (s *Server) stream(up *websocket.Upgrader, stream int) http.HandlerFunc {
 			_ = conn.Close()
 		}
 	}
+}
+
+// isUpgrade answers who does not want a WebSocket.
+func (s *Server) isUpgrade(w http.ResponseWriter, r *http.Request) bool {
+	if websocket.IsWebSocketUpgrade(r) {
+		return true
+	}
+	s.fail(w, r, problem(http.StatusUpgradeRequired, "this is a WebSocket: connect with ws:// or wss://").
+		with("Upgrade", "websocket").with("Connection", "Upgrade"))
+	return false
 }
 
 // streamAddress is what the cap counts: an IPv4 address, the /64 of an IPv6 one (a whole network belongs to one customer), or
