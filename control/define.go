@@ -118,6 +118,16 @@ func (m *Manager) define(ctx context.Context, given *Spec, origin, actor string)
 			return nil, false, errorf(ErrConflict, "%q is defined in the configuration file, at %s; change it there", s.status().ID, at)
 		}
 	}
+	if origin == "" {
+		var last *Spec
+		if s != nil {
+			last = s.status().given
+		}
+		var err error
+		if given, err = given.unmasked(last); err != nil {
+			return nil, false, err
+		}
+	}
 	spec, err := m.check(given, nil)
 	if err != nil {
 		return nil, false, err

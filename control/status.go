@@ -84,6 +84,12 @@ type Status struct {
 	given     *Spec // as it was defined
 }
 
+// Given returns the definition as it was made, for people: values in env that look like secrets are masked. See [Mask].
+func (s *Status) Given() *Spec { return s.given.shown() }
+
+// Effective returns the definition with everything filled in, masked as in [Status.Given].
+func (s *Status) Effective() *Spec { return s.Spec.shown() }
+
 // JobStatus is what a job has besides.
 type JobStatus struct {
 	NextRun     time.Time         // zero = none
@@ -116,9 +122,6 @@ func (s *Status) UptimeSeconds(now time.Time) int64 {
 	}
 	return max(int64(now.Sub(s.StartedAt).Seconds()), 0)
 }
-
-// Given returns the definition as it was given. It must not be changed.
-func (s *Status) Given() *Spec { return s.given }
 
 // Object is a service as the API shows it.
 type Object struct {

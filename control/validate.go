@@ -24,6 +24,9 @@ var (
 // signals that may be sent, by name. The numbers are the launcher's business.
 var signals = []string{"SIGHUP", "SIGINT", "SIGQUIT", "SIGKILL", "SIGUSR1", "SIGUSR2", "SIGTERM", "SIGCONT", "SIGSTOP", "SIGWINCH"}
 
+// reserved are names that stand in the API's paths where names of services do.
+var reserved = []string{"actions", "graph", "templates", "ws"}
+
 func signalName(s string) string {
 	s = strings.ToUpper(s)
 	if !strings.HasPrefix(s, "SIG") {
@@ -31,9 +34,6 @@ func signalName(s string) string {
 	}
 	return s
 }
-
-// reserved names stand where the API has a service's name in its paths: /api/services/graph.
-var reserved = []string{"actions", "graph", "templates", "ws"}
 
 // checker collects what is wrong.
 type checker struct{ wrong []FieldError }

@@ -198,6 +198,11 @@ func prepare(v any) (*message, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode frame: %w", err)
 	}
+	return prepared(body), nil
+}
+
+// prepared makes a message of a payload that is encoded already.
+func prepared(body []byte) *message {
 	b := append(pingFrame(), finText)
 	switch n := len(body); {
 	case n < 126:
@@ -208,5 +213,5 @@ func prepare(v any) (*message, error) {
 		b = binary.BigEndian.AppendUint64(append(b, 127), uint64(n))
 	}
 	b = append(b, body...)
-	return &message{plain: b[2:], pinged: b}, nil
+	return &message{plain: b[2:], pinged: b}
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -11,16 +12,19 @@ import (
 	"github.com/gorilla/websocket"
 
 	"controlcenter/exporter"
+	"controlcenter/internal/event"
 )
 
 // The streams. /ws and /api/system/ws are the same one.
 const (
 	systemStream = iota
 	metricsStream
+	serviceStream
+	logStream // its clients are not the hub's: each is told something else
 	streamCount
 )
 
-var streamNames = [streamCount]string{"system", "metrics"}
+var streamNames = [streamCount]string{"system", "metrics", "services", "logs"}
 
 const (
 	writeLimit = 5 * time.Second // a write that takes longer ends the connection
@@ -52,6 +56,7 @@ type hub struct {
 	newest   func() *exporter.Snapshot // counts as a reader of dear parts
 	listen   func() rounds
 	settings func() *Settings
+	services *serviceFeed // nil = there are none
 
 	join, leave chan *client
 	stop        chan struct{} // closed by close: no new clients
@@ -95,6 +100,7 @@ type streamState struct {
 	frame   *message
 	seq     uint64    // of the snapshot in frame
 	sent    time.Time // when a frame was last handed out
+	waits   bool      // a change of services waits to be told
 }
 
 var errHubTwice = errors.New("the streams run already")
@@ -111,9 +117,20 @@ func (h *hub) run(ctx context.Context) error {
 		next    <-chan *exporter.Snapshot
 		watch   = time.NewTicker(h.times.watch)
 		total   = 0
+
+		changes *event.Subscription // of services
+		changed <-chan event.Event
+		gather  = time.NewTimer(0) // when it fires, the frame of the services goes out
 	)
+	gather.Stop()
+	defer gather.Stop()
 	watch.Stop()
 	defer watch.Stop()
+	defer func() {
+		if changes != nil {
+			changes.Close()
+		}
+	}()
 	for {
 		select {
 		case <-ctx.Done():
@@ -136,10 +153,15 @@ func (h *hub) run(ctx context.Context) error {
 				sub = h.listen()
 				next = sub.C()
 			}
+			if c.stream == serviceStream && changes == nil {
+				_, changes = h.services.listen(serviceBuffer)
+				changed = changes.Events()
+				st.frame = nil
+			}
 			c.ping = time.Now().Add(h.times.ping)
 			wg.Go(func() { c.write(h.quit) })
 			wg.Go(func() { c.read(h.leave, h.quit) })
-			if f := h.frame(st, c.stream, h.newest()); f != nil { // the first frame at once
+			if f := h.first(st, c.stream); f != nil { // the first frame at once
 				c.slot <- f // nobody else has seen the client: the slot is empty
 			}
 		case c := <-h.leave:
@@ -157,13 +179,35 @@ func (h *hub) run(ctx context.Context) error {
 				sub.Close()
 				sub, next = nil, nil
 			}
+			if c.stream == serviceStream && len(st.clients) == 0 {
+				changes.Close()
+				changes, changed = nil, nil
+				gather.Stop()
+				st.frame, st.waits = nil, false
+			}
 		case snap := <-next:
 			h.newest() // the frame shows dear parts
 			st := &streams[systemStream]
 			if least := h.settings().StreamInterval; time.Since(st.sent) >= least-least/4 {
 				h.broadcast(st, systemStream, snap)
 			}
+		case _, more := <-changed:
+			if !more { // the hub was too slow: the list has it all
+				_, changes = h.services.listen(serviceBuffer)
+				changed = changes.Events()
+			}
+			if st := &streams[serviceStream]; !st.waits {
+				st.waits = true
+				gather.Reset(max(serviceGather-time.Since(st.sent), 0))
+			}
+		case <-gather.C:
+			h.tellServices(&streams[serviceStream])
 		case now := <-watch.C:
+			every := cmp.Or(h.settings().StreamInterval, serviceEvery)
+			if st := &streams[serviceStream]; len(st.clients) > 0 && now.Sub(st.sent) >= every-h.times.watch/2 {
+				gather.Stop()
+				h.tellServices(st)
+			}
 			if st := &streams[metricsStream]; len(st.clients) > 0 {
 				st.frame = nil // its time is that of sending
 				h.broadcast(st, metricsStream, h.newest())
@@ -193,12 +237,31 @@ func (h *hub) frame(st *streamState, stream int, snap *exporter.Snapshot) *messa
 	return m
 }
 
+// first returns what a client that joins is sent.
+func (h *hub) first(st *streamState, stream int) *message {
+	if stream != serviceStream {
+		return h.frame(st, stream, h.newest())
+	}
+	if st.frame == nil || st.waits || time.Since(st.sent) > serviceGather { // many that join at once share one
+		st.frame, st.sent = h.services.frame(time.Now()), time.Now()
+	}
+	return st.frame
+}
+
+// tellServices sends all services to all who listen.
+func (h *hub) tellServices(st *streamState) {
+	st.frame, st.waits = h.services.frame(time.Now()), false
+	h.hand(st, serviceStream, st.frame)
+}
+
 // broadcast puts the frame into every client's slot, in place of one that is still there.
 func (h *hub) broadcast(st *streamState, stream int, snap *exporter.Snapshot) {
-	f := h.frame(st, stream, snap)
-	if f == nil {
-		return
+	if f := h.frame(st, stream, snap); f != nil {
+		h.hand(st, stream, f)
 	}
+}
+
+func (h *hub) hand(st *streamState, stream int, f *message) {
 	dropped := 0
 	for _, c := range st.clients {
 		select {
@@ -250,7 +313,7 @@ func (h *hub) end(streams *[streamCount]streamState, wg *sync.WaitGroup, sub rou
 	close(h.quit)
 	wg.Wait()
 	for i := range streams {
-		h.metrics.clients.WithLabelValues(streamNames[i]).Set(0)
+		h.metrics.clients.WithLabelValues(streamNames[i]).Sub(float64(len(streams[i].clients)))
 		for _, c := range streams[i].clients {
 			h.caps.release(c.address)
 		}

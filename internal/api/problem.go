@@ -12,6 +12,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"controlcenter/control"
+	"controlcenter/control/logs"
 	"controlcenter/internal/store"
 )
 
@@ -24,6 +26,7 @@ type Problem struct {
 	Detail    string       `json:"detail" doc:"The same text; always a string"`
 	Code      string       `json:"code" doc:"Kind of error, stable" example:"validation"`
 	Errors    []FieldError `json:"errors" doc:"One entry per refused field"`
+	Lines     []string     `json:"lines,omitempty" doc:"The last lines of a service that failed"`
 	RequestID string       `json:"request_id,omitempty" doc:"Id of the request in the server's log"`
 
 	status int
@@ -137,6 +140,9 @@ func problemOf(err error) *Problem {
 		p.cause = err
 		return p
 	}
+	if p := controlProblem(err); p != nil {
+		return p
+	}
 	switch {
 	case errors.Is(err, store.ErrClosed):
 		return problem(http.StatusServiceUnavailable, "the store is closed: the server is stopping")
@@ -150,10 +156,73 @@ func problemOf(err error) *Problem {
 		p := problem(http.StatusGatewayTimeout, "not done in time")
 		p.cause = err
 		return p
+	case errors.Is(err, context.Canceled):
+		return problem(http.StatusServiceUnavailable, "given up: the client has gone or the server is stopping")
 	}
 	p := problem(http.StatusInternalServerError, "internal error")
 	p.cause = err
 	return p
+}
+
+// reportLines is how many of a failed service's last lines stand in the text of the error; all that are known are in lines.
+const reportLines = 5
+
+// controlProblem is the answer for the kinds of errors of package control; nil for others.
+func controlProblem(err error) *Problem {
+	if wrong, ok := errors.AsType[*control.InvalidError](err); ok {
+		fields := make([]FieldError, len(wrong.Fields))
+		for i, f := range wrong.Fields {
+			fields[i] = FieldError{Loc: []string{"body"}, Msg: f.Message, Type: "value"}
+			if f.Field != "" {
+				fields[i].Loc = append(fields[i].Loc, strings.Split(f.Field, ".")...)
+			}
+			if f.Message == "unknown field" {
+				fields[i].Type = "unknown"
+			}
+		}
+		p := invalid(fields...)
+		p.Message, p.Detail = wrong.Error(), wrong.Error() // it names fields with their whole path
+		return p
+	}
+	kinds := []struct {
+		kind   error
+		status int
+	}{
+		{control.ErrNotFound, http.StatusNotFound},
+		{control.ErrInvalid, http.StatusUnprocessableEntity},
+		{control.ErrConflict, http.StatusConflict},
+		{control.ErrDenied, http.StatusForbidden},
+		{control.ErrTimeout, http.StatusGatewayTimeout},
+		{control.ErrFailed, http.StatusInternalServerError},
+	}
+	for _, k := range kinds {
+		if !errors.Is(err, k.kind) {
+			continue
+		}
+		p := problem(k.status, err.Error())
+		if k.kind == control.ErrFailed { // not ours: the reason is for the caller
+			p.Code = "failed"
+			if e, ok := errors.AsType[*control.Error](err); ok {
+				p.Lines = e.Lines
+			}
+			if n := len(p.Lines); n > 0 {
+				var text strings.Builder
+				text.WriteString(p.Message + "; it wrote last:")
+				for _, line := range p.Lines[max(n-reportLines, 0):] {
+					text.WriteString("\n" + logs.Escape(line))
+				}
+				p.Message, p.Detail = text.String(), text.String()
+			}
+		}
+		return p
+	}
+	switch {
+	case errors.Is(err, control.ErrNotConnected):
+		return problem(http.StatusServiceUnavailable, "the keeper, which runs the services, cannot be reached now")
+	case errors.Is(err, control.ErrEnded):
+		return problem(http.StatusServiceUnavailable, "the server is stopping")
+	}
+	return nil
 }
 
 // finish adds the request id, and logs what the client is not shown.
@@ -162,7 +231,7 @@ func (s *Server) finish(p *Problem, r *http.Request) {
 	if p.Errors == nil {
 		p.Errors = []FieldError{}
 	}
-	if p.status == http.StatusInternalServerError {
+	if p.Code == "internal" && (p.status == http.StatusInternalServerError || p.status == http.StatusOK) {
 		p.Message = "internal error, see the server's log for request " + p.RequestID
 		p.Detail = p.Message
 	}

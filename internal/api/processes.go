@@ -41,6 +41,7 @@ type ProcessRow struct {
 	Threads       int     `json:"threads"`
 	CPUSeconds    num     `json:"cpu_seconds"`
 	StartTime     string  `json:"start_time" format:"date-time"`
+	StartTicks    uint64  `json:"start_ticks" doc:"The start as the platform counts it; with the pid it names the process for good"`
 	Service       *string `json:"service" doc:"Managed service it belongs to"`
 }
 
@@ -94,7 +95,7 @@ func processRow(p *exporter.Process) ProcessRow {
 	row := ProcessRow{
 		PID: p.PID, PPID: p.PPID, Name: p.Name, CPUPercent: cpu, CPU: cpu, MemoryPercent: round1(p.MemoryPercent),
 		Memory: mem, MemoryRSS: mem, Status: p.Status, User: p.User, Cmdline: p.Cmdline, Threads: p.Threads,
-		CPUSeconds: round2(p.CPUSeconds), Service: given(p.Service),
+		CPUSeconds: round2(p.CPUSeconds), StartTicks: p.StartTicks, Service: given(p.Service),
 	}
 	if p.StartSeconds > 0 {
 		row.StartTime = stamp(time.UnixMilli(int64(p.StartSeconds * 1e3)))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -40,7 +41,8 @@ type row struct {
 
 	typed func(huma.API, huma.Operation)                 // one of these two
 	raw   http.HandlerFunc                               //
-	doc   func(op *huma.Operation, schema huma.Registry) // of a raw row
+	doc   func(op *huma.Operation, schema huma.Registry) // of a raw row, or a typed one that streams
+	edit  func(op *huma.Operation)                       // of a typed row
 
 	serve http.Handler
 }
@@ -82,9 +84,20 @@ func (r *row) with(opts []option) *row {
 	return r
 }
 
+// documented says what a typed row that streams answers.
+func documented(doc func(*huma.Operation, huma.Registry)) option {
+	return func(r *row) { r.doc = doc }
+}
+
+// answers sets the status of a typed row's success.
+func answers(status int) option {
+	return func(r *row) { r.edit = func(op *huma.Operation) { op.DefaultStatus = status } }
+}
+
 // table lists every route.
 func (s *Server) table() []*row {
-	return slices.Concat(s.rootRows(), s.healthRows(), s.systemRows(), s.metricsRows(), s.adminRows(), s.docsRows(), s.streamRows(), s.usageRows())
+	return slices.Concat(s.rootRows(), s.healthRows(), s.systemRows(), s.metricsRows(), s.adminRows(), s.docsRows(), s.streamRows(),
+		s.serviceRows(), s.serviceActionRows(), s.serviceLogRows(), s.serviceStreamRows(), s.jobRows(), s.eventRows(), s.processRows(), s.usageRows())
 }
 
 // register builds router and document from the rows.
@@ -110,6 +123,13 @@ func (s *Server) register(rows []*row) error {
 		s.rows[r.key()] = r
 		op := operation(r)
 		if r.typed != nil {
+			if r.doc != nil {
+				op.Responses = map[string]*huma.Response{}
+				r.doc(&op, s.api.OpenAPI().Components.Schemas)
+			}
+			if r.edit != nil {
+				r.edit(&op)
+			}
 			r.typed(s.api, op)
 		} else {
 			op.Responses = map[string]*huma.Response{}
@@ -163,12 +183,26 @@ func operationID(r *row) string {
 func newAPI(s *Server) huma.API {
 	config := huma.DefaultConfig("Control Center", apiVersion)
 	config.CreateHooks = nil
+	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	config.DocsPath, config.OpenAPIPath, config.SchemasPath = "", "", ""
 	format := huma.Format{Marshal: marshalJSON, Unmarshal: huma.DefaultJSONFormat.Unmarshal}
 	config.Formats = map[string]huma.Format{jsonType: format, "json": format}
 	config.Transformers = []huma.Transformer{s.transform}
 	config.Info.Description = "One binary that exports what this machine does, controls its services and keeps a knowledge base."
 	return huma.NewAPI(config, newAdapter(s.router, s.rowOf))
+}
+
+// schemaName tells types of the packages below from each other: control.Spec and probe.Spec are two things.
+func schemaName(t reflect.Type, hint string) string {
+	name := huma.DefaultSchemaNamer(t, hint)
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	prefix := map[string]string{"controlcenter/control": "Service", "controlcenter/control/probe": "Probe", "controlcenter/control/logs": "Log"}[t.PkgPath()]
+	if t.Name() == "" || strings.HasPrefix(name, prefix) {
+		return name
+	}
+	return prefix + name
 }
 
 // rowOf completes a row by what huma found out about its input, and names the route so that match finds the row again.

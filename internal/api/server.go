@@ -13,6 +13,8 @@ import (
 	"github.com/gorilla/mux"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"controlcenter/control"
+	"controlcenter/control/logs"
 	"controlcenter/exporter"
 	"controlcenter/internal/store"
 	"controlcenter/usage"
@@ -24,6 +26,7 @@ type Settings struct {
 	CORSOrigins     []string      // origins whose pages may read answers and act: scheme://host[:port]
 	ListenAddresses []string      // host:port of the listeners
 	StreamInterval  time.Duration // least time between two frames of the system stream; 0 = each round of the sampler
+	LegacyStatus200 bool          // failures of start, stop, restart and status answer 200, as older servers did
 	BasicAuth       bool          // the listeners ask for a user and password themselves; who passes is a viewer
 	Auth            AuthMode      // whom to take for the owner; "" = ModeOwner
 	Anonymous       []string      // Group* whose routes callers on this machine may read without credentials
@@ -46,6 +49,10 @@ type Options struct {
 	Version  string                          // of the build, shown at / and /health
 	Revision string                          //
 	Started  time.Time                       // of the program; zero = now
+	Services *control.Manager                // nil = the routes of services and jobs answer 503
+	Logs     *logs.Dir                       // what the services wrote; nil = their routes answer 503
+	// KeeperPID says which process runs the services, so that nobody kills it; 0 = none. nil = none.
+	KeeperPID func() int
 	// RestoreLimit is the most bytes a restore may have; 0 = 1 GiB.
 	RestoreLimit int64
 }
@@ -66,6 +73,8 @@ type Server struct {
 	handler http.Handler // the chain
 	metrics *selfMetrics
 	hub     *hub
+	shown   shownServices
+	follow  followers
 	assets  *assets
 	docJSON []byte
 	docYAML []byte
@@ -99,7 +108,12 @@ func newServer(o Options, extra func(*Server) []*row) (*Server, error) {
 	if s.metrics, err = newSelfMetrics(o.Registry); err != nil {
 		return nil, err
 	}
+	var services *serviceFeed
+	if o.Services != nil {
+		services = &serviceFeed{list: s.shown.listOf(o.Services), listen: o.Services.Subscribe}
+	}
 	s.hub = newHub(o.Log, s.metrics, o.Sampler.Snapshot, func() rounds { return samplerRounds{o.Sampler.Subscribe()} }, o.Settings)
+	s.hub.services = services
 	s.api = newAPI(s)
 	rows := s.table()
 	if extra != nil {
@@ -122,7 +136,9 @@ func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 // with the cause. Without it, streams answer 503.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.owners.close()
-	return s.hub.run(ctx)
+	err := s.hub.run(ctx)
+	s.follow.end()
+	return err
 }
 
 // CloseStreams sends every stream a close frame and refuses new ones. It belongs in http.Server.RegisterOnShutdown, because

@@ -131,7 +131,8 @@ func (d *daemonState) run(ctx context.Context) (err error) {
 	d.web.Store(webSettings(c, web))
 	registry := d.registry()
 	server, err := api.New(api.Options{
-		Sampler: d.sampler, Store: d.store, Usage: d.usage, Settings: d.web.Load, Reload: d.reload, Registry: registry,
+		Sampler: d.sampler, Store: d.store, Usage: d.usage, Services: d.services.manager, Logs: d.services.logs,
+		KeeperPID: func() int { return d.services.keeper.Peer().PID }, Settings: d.web.Load, Reload: d.reload, Registry: registry,
 		Log: d.log.With("component", "api"), Version: version.Version, Revision: version.GetRevision(), Started: started,
 	})
 	if err != nil {
@@ -178,8 +179,8 @@ func webSettings(c *config.Config, web config.WebFile) *api.Settings {
 	return &api.Settings{
 		BasicAuth:    web.Users,
 		AllowedHosts: c.Web.AllowedHosts, CORSOrigins: c.Web.CORSOrigins, ListenAddresses: c.Web.ListenAddresses,
-		StreamInterval: time.Duration(c.Stream.Interval),
-		Auth:           api.AuthMode(c.Auth.Mode), Anonymous: c.Auth.Anonymous,
+		StreamInterval: time.Duration(c.Stream.Interval), LegacyStatus200: c.Compat.LegacyStatus200,
+		Auth: api.AuthMode(c.Auth.Mode), Anonymous: c.Auth.Anonymous,
 	}
 }
 
