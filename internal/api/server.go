@@ -53,6 +53,8 @@ type Options struct {
 	Logs     *logs.Dir                       // what the services wrote; nil = their routes answer 503
 	// KeeperPID says which process runs the services, so that nobody kills it; 0 = none. nil = none.
 	KeeperPID func() int
+	// MCP returns what answers agents: with tools that start and stop, or only those that read. nil = 503.
+	MCP func(operate bool) http.Handler
 	// RestoreLimit is the most bytes a restore may have; 0 = 1 GiB.
 	RestoreLimit int64
 }

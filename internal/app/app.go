@@ -132,7 +132,7 @@ func (d *daemonState) run(ctx context.Context) (err error) {
 	registry := d.registry()
 	server, err := api.New(api.Options{
 		Sampler: d.sampler, Store: d.store, Usage: d.usage, Services: d.services.manager, Logs: d.services.logs,
-		KeeperPID: func() int { return d.services.keeper.Peer().PID }, Settings: d.web.Load, Reload: d.reload, Registry: registry,
+		KeeperPID: func() int { return d.services.keeper.Peer().PID }, MCP: d.mcp(), Settings: d.web.Load, Reload: d.reload, Registry: registry,
 		Log: d.log.With("component", "api"), Version: version.Version, Revision: version.GetRevision(), Started: started,
 	})
 	if err != nil {

@@ -124,6 +124,7 @@ func (e *env) addVerbs(root *cobra.Command) {
 		{"setup", e.configCmd()},
 		{"setup", e.doctorCmd()},
 		{"setup", e.openapiCmd()},
+		{"setup", e.mcpCmd()},
 		{"setup", e.selftestCmd()},
 		{"setup", e.versionCmd()},
 		{"", e.manCmd()},

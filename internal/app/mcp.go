@@ -1,0 +1,16 @@
+package app
+
+import (
+	"net/http"
+
+	"github.com/prometheus/common/version"
+
+	"controlcenter/internal/mcp"
+)
+
+// mcp gives agents the parts that are there.
+func (d *daemonState) mcp() func(operate bool) http.Handler {
+	return mcp.New(mcp.Options{
+		Sampler: d.sampler, Services: d.services.manager, Logs: d.services.logs, Version: version.Version, Log: d.log.With("component", "mcp"),
+	}).For
+}
