@@ -36,8 +36,9 @@
 // # Rotation under a reader
 //
 // The writer renames the live file, then creates the next, and never touches the old one again. A reader keeps what it has
-// open, so it reads a renamed or removed file to its end, and knows from its size where the next one starts. Which position
-// a live file starts at is only believed when the name still belongs to the opened file after the folder was listed (no
-// rotation in between), and the folder is listed twice, as a list taken while a file is replaced may show neither of its
-// two names; the packer replaces a file at most once in a pass.
+// open, so it reads a renamed or removed file to its end, and knows from its size where the next one starts. A list of the
+// folder is only believed when the name of the live file still belongs to the file opened before (no rotation in between),
+// and the folder is listed twice, as a list taken while a file is replaced may show neither of its two names; the packer
+// replaces a file at most once in a pass. Without the first rule a file that appears behind the first list and is replaced
+// during the second would be missing, and with it its lines.
 package logs

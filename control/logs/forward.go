@@ -138,35 +138,29 @@ func (c *cursor) open(ctx context.Context) error {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
+		var live *opened
 		var err error
 		i := holding(c.segs, c.pos)
 		if i < 0 || c.segs[i].start > c.pos { // not in what was listed last
-			if c.segs, err = rotated(c.d.dir, c.service); err != nil {
+			if c.segs, live, err = c.d.view(c.service); err != nil {
 				return err
 			}
 			i = holding(c.segs, c.pos)
 		}
 		if i >= 0 {
+			if live != nil {
+				_ = live.Close() // read only
+			}
 			c.file, err = c.d.openSegment(c.service, c.segs[i])
 			if errors.Is(err, fs.ErrNotExist) {
 				c.segs = nil
-				continue // removed, or just given another name
+				continue // removed since
 			}
 			if err != nil {
 				return err
 			}
 			c.jump(c.segs[i].start)
 			return c.align()
-		}
-		var live *opened
-		if c.segs, live, err = c.d.view(c.service); err != nil {
-			return err
-		}
-		if holding(c.segs, c.pos) >= 0 { // rotated since
-			if live != nil {
-				_ = live.Close()
-			}
-			continue
 		}
 		if live == nil {
 			return nil

@@ -128,8 +128,9 @@ func names(dir string, yield func(name string)) error {
 	}
 }
 
-// rotated lists the rotated files of a service in the order of their positions. It lists the folder twice: see the package
-// comment.
+// rotated lists the rotated files of a service in the order of their positions. It lists the folder twice, so that a file
+// that is replaced meanwhile is not missing. One that was put aside meanwhile and then replaced may be: view, which is sure
+// that none was, is for readers.
 func rotated(dir, service string) ([]segment, error) {
 	var all []segment
 	prefix := service + "."

@@ -213,8 +213,8 @@ func (d *Dir) openSegment(service string, s segment) (*opened, error) {
 	return o, nil
 }
 
-// view lists the rotated files of a service and opens the live one, if there is one. The position of the live file is sure:
-// see the package comment.
+// view lists the rotated files of a service and opens the live one, if there is one. None is missing from the list and the
+// position of the live file is sure: see the package comment.
 func (d *Dir) view(service string) ([]segment, *opened, error) {
 	for range 1000 {
 		live, err := d.openLive(service)
@@ -222,8 +222,18 @@ func (d *Dir) view(service string) ([]segment, *opened, error) {
 			return nil, nil, err
 		}
 		segs, err := rotated(d.dir, service)
-		if err != nil || live == nil {
-			return segs, nil, err
+		if err != nil {
+			if live != nil {
+				_ = live.Close() // read only
+			}
+			return nil, nil, err
+		}
+		if live == nil {
+			if live, err = d.openLive(service); err != nil || live == nil {
+				return segs, nil, err
+			}
+			_ = live.Close()
+			continue // it was in the middle of a rotation
 		}
 		if same, err := d.isLive(live); err != nil || !same {
 			if err = errors.Join(err, live.Close()); err != nil {
