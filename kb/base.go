@@ -67,6 +67,7 @@ type Base struct {
 	lists    map[string]lists
 	agents   []Agent
 	related  relatedCache
+	counted  statsCache
 	queue    []*running
 	current  *running
 	watcher  *watcher

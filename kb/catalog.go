@@ -40,7 +40,15 @@ const (
 	flagLinked                          // supersedes or contradicts something
 )
 
-func (r *row) path() string { return path.Join(r.dir, r.name) }
+func (r *row) path() string { return below(r.dir, r.name) }
+
+// below is path.Join for parts that are clean.
+func below(dir, name string) string {
+	if dir == "" {
+		return name
+	}
+	return dir + "/" + name
+}
 
 func (r *row) id() string {
 	if r.own != "" {
