@@ -240,12 +240,6 @@ func (c *catalog) byID(id string) *row {
 	return nil
 }
 
-func (c *catalog) len() int {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return len(c.paths)
-}
-
 // all calls fn for each row of a root, "" = of all, in no order. fn must not wait.
 func (c *catalog) all(root string, fn func(*row)) {
 	c.mu.RLock()

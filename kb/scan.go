@@ -35,7 +35,8 @@ type scan struct {
 
 	gone    map[[16]byte][]*row
 	lost    []*row
-	adopted map[*row]bool // of lost: found again elsewhere
+	makers  map[string]string // name, handle or id of a creator to the id in the database, all lower case
+	adopted map[*row]bool     // of lost: found again elsewhere
 	batch   batch
 }
 
@@ -52,6 +53,7 @@ func (b *Base) scanRoot(ctx context.Context, j *running, root Root) error {
 	if j.hint == nil {
 		b.readLists(ctx, s)
 	}
+	s.makers = b.creatorNames()
 	if err := s.walk(ctx, &job); err != nil {
 		return err
 	}
@@ -259,6 +261,9 @@ func (s *scan) take(ctx context.Context, r *result) error {
 	}
 	_, d.Inode = identityOf(r.info)
 	s.warnings(d)
+	if s.makers[d.Source] == "" { // a slug of the name, perhaps: the database may know it under another id
+		d.Source = cmpOr(s.makers[strings.ToLower(d.Creator)], d.Source)
+	}
 	p := &put{rec: &record{Beside: r.f.beside}, doc: d, old: r.f.old}
 	s.name(p)
 	p.seen = s.b.applyReviews(&d.Document)
