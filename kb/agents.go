@@ -141,6 +141,16 @@ func agentFile(name string) (Agent, bool) {
 	return Agent{}, false
 }
 
+// mayDescribe is the cheap part of agentFile: most files are no such thing.
+func mayDescribe(r *row) bool {
+	switch r.dir[strings.LastIndexByte(r.dir, '/')+1:] {
+	case "ai-agents", subFolder, microFolder:
+		return true
+	}
+	stem, _, _ := strings.Cut(r.name, ".")
+	return strings.EqualFold(stem, "readme") || strings.EqualFold(stem, "agent")
+}
+
 // titled makes a name of an id: "01_art-director" is "Art Director".
 func titled(id string) string {
 	s := strings.TrimLeft(id, "0123456789_")
@@ -159,7 +169,7 @@ func titled(id string) string {
 func (b *Base) setAgents(s *scan) {
 	var files []string
 	b.cat.all(s.root.ID, func(r *row) {
-		if strings.HasPrefix(r.dir, "ai-agents") {
+		if strings.HasPrefix(r.dir, "ai-agents") && mayDescribe(r) {
 			files = append(files, r.path())
 		}
 	})

@@ -65,12 +65,12 @@ func TestListingFiltersSortsAndPages(t *testing.T) {
 	check(t, "recent", recent[0].ID, files[0].ID, "err", err, nil)
 	files, n, _ := r.Files(t.Context(), FileQuery{Agent: "integration", Category: "docker"})
 	check(t, "filtered", n, 2, "title", files[0].Title, "Layer caching that survives a rebuild")
-	files, n, _ = r.Files(t.Context(), FileQuery{Type: "transcript"})
+	_, n, _ = r.Files(t.Context(), FileQuery{Type: "transcript"})
 	check(t, "transcripts", n, 2)
 	_, n, _ = r.Files(t.Context(), FileQuery{Type: "pdf"})
 	check(t, "pdf", n, 0)
 	_, n, _ = r.Files(t.Context(), FileQuery{Creator: "PIXELORCHARD"})
-	check(t, "creator", n, 3)
+	check(t, "creator", n, 4)
 	_, n, _ = r.Files(t.Context(), FileQuery{Tag: "ComfyUI"})
 	check(t, "tag", n, 1)
 	for _, order := range sortNames() {
@@ -157,7 +157,10 @@ func TestCreatorsAreCountedFromTheListAndFoundInAnyCase(t *testing.T) {
 	list, _ = r.Creators(t.Context(), "", "DOCKER")
 	check(t, "search", len(list.Creators), 1, "id", list.Creators[0].ID, "harbor-notes", "files", list.Creators[0].Files, 5)
 	c, files, err := r.Creator(t.Context(), "pixelorchard", 10)
-	check(t, "id", c.ID, "PixelOrchard", "files", c.Files, 3, "listed", len(files), 3, "err", err, nil)
+	check(t, "id", c.ID, "PixelOrchard", "files", c.Files, 4, "listed", len(files), 4, "err", err, nil)
+	c, _, err = r.Creator(t.Context(), "BrushworkLab", 10) // whose files are named brushwork-lab-...
+	check(t, "by name", c.Files, 4, "err", err, nil)
+	c, _, _ = r.Creator(t.Context(), "PIXELORCHARD", 10)
 	var raw map[string]any
 	if err := json.Unmarshal(c.Raw, &raw); err != nil || raw["subscribers"] != "7.9K" {
 		t.Errorf("raw: %s, %v", c.Raw, err)

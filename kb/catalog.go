@@ -40,7 +40,15 @@ const (
 	flagLinked                          // supersedes or contradicts something
 )
 
-func (r *row) path() string { return path.Join(r.dir, r.name) }
+func (r *row) path() string { return below(r.dir, r.name) }
+
+// below is path.Join for parts that are clean.
+func below(dir, name string) string {
+	if dir == "" {
+		return name
+	}
+	return dir + "/" + name
+}
 
 func (r *row) id() string {
 	if r.own != "" {
@@ -230,12 +238,6 @@ func (c *catalog) byID(id string) *row {
 		}
 	}
 	return nil
-}
-
-func (c *catalog) len() int {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return len(c.paths)
 }
 
 // all calls fn for each row of a root, "" = of all, in no order. fn must not wait.

@@ -257,6 +257,23 @@ func (b *Base) allCreators() []Creator {
 	return out
 }
 
+// creatorNames maps what files call a creator to the id of the database.
+func (b *Base) creatorNames() map[string]string {
+	names := map[string]string{}
+	all := b.allCreators()
+	for _, c := range all {
+		names[strings.ToLower(c.ID)] = strings.ToLower(c.ID)
+	}
+	for _, c := range all {
+		for _, name := range []string{c.Name, strings.TrimPrefix(c.Handle, "@")} {
+			if name = strings.ToLower(name); name != "" && names[name] == "" {
+				names[name] = strings.ToLower(c.ID)
+			}
+		}
+	}
+	return names
+}
+
 // relates says whether a file belongs to a creator: by its document, or because the id stands in its path.
 func relates(r *row, id string) bool {
 	return r.creator == id || foldContains(r.name, id) || foldContains(r.dir, id)

@@ -25,7 +25,7 @@ type found struct {
 	old         *row
 }
 
-func (f *found) path() string { return path.Join(f.dir, f.name) }
+func (f *found) path() string { return below(f.dir, f.name) }
 
 // FileError says what became of a file that is no document, or only in part.
 type FileError struct {
@@ -141,7 +141,7 @@ func (w *walker) visit(ctx context.Context, wg *sync.WaitGroup, dir string, rule
 	var subdirs []string
 	files := entries[:0]
 	for _, e := range entries {
-		name := path.Join(dir, e.Name())
+		name := below(dir, e.Name())
 		switch {
 		case alwaysSkipped(e.Name()) || rules.match(name, e.IsDir()):
 		case e.IsDir():
@@ -287,7 +287,7 @@ func fingerprint(side companion, transcript string) uint64 {
 
 // inspect returns what a name of a folder is, nil for what is no file of ours, rejecting what cannot be one.
 func (w *walker) inspect(dir string, e fs.DirEntry) (fs.FileInfo, error) {
-	name := path.Join(dir, e.Name())
+	name := below(dir, e.Name())
 	if e.Type()&fs.ModeSymlink != 0 {
 		return w.inspectLink(dir, name)
 	}
