@@ -1,10 +1,8 @@
 package api
 
 import (
-	"context"
-	"crypto/tls"
-	"net"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -14,7 +12,7 @@ type role uint8
 
 const (
 	_         role = iota
-	anonymous      // anybody who reaches the listener: health
+	anonymous      // anybody who reaches the listener
 	viewer         // reads
 	operator       // starts and stops
 	admin          // configuration, backup, keys
@@ -29,68 +27,122 @@ func (r role) String() string {
 
 var roleNames = [...]string{"none", "anonymous", "viewer", "operator", "admin"}
 
+// AuthMode says whom the server takes for its owner without credentials.
+type AuthMode string
+
+// The modes; "" is ModeOwner. Peers of the unix socket that run as the server's user or root are admin in all of them, and a
+// request that a proxy forwarded is nobody's in all of them.
+const (
+	ModeOwner       AuthMode = "owner"       // loopback TCP peers that run as exactly the server's user are admin
+	ModeCredentials AuthMode = "credentials" // nobody over TCP
+	ModeOpen        AuthMode = "open"        // every loopback TCP peer is admin; only for listeners on loopback addresses
+)
+
+// Groups of routes that [Settings].Anonymous may open to callers without credentials.
+const (
+	GroupHealth  = "health"  // /health and below
+	GroupMetrics = "metrics" // /metrics and /metrics/node
+	GroupStats   = "stats"   // /api/system/stats
+)
+
+// openAs puts a row into a group of those that may be read without credentials.
+func openAs(group string) option { return func(r *row) { r.open = group } }
+
 // caller is who sent a request.
 type caller struct {
 	role  role
-	local bool // from this machine, without a proxy between
+	owner bool // the server's own user, from this machine: no limits apply
+	local bool // from this machine, without a proxy between, whoever it is
 }
 
-// authenticate says who the caller is: a peer of the unix socket (same user or root) or of a loopback address is admin, unless a
-// proxy forwards for somebody else; of other peers, those that the listener's own basic authentication or client certificate let in are viewers, the
-// rest is anonymous. Keys, sessions and the check that a loopback peer is our own user belong here and come later.
-func (s *Server) authenticate(r *http.Request) caller {
+// authenticate says who the caller is. Credentials that are there and wrong are a problem, whoever else the caller may be: a
+// client must hear that its key no longer works, and not go on with another role.
+func (s *Server) authenticate(r *http.Request) (caller, *Problem) {
+	p, st := peerOf(r.Context()), s.settings()
+	given, wrong := credentials(r, p, st)
+	if wrong != nil {
+		return caller{role: anonymous}, wrong
+	}
+	c := caller{role: max(given, anonymous)}
+	if forwarded(r.Header) {
+		return c, nil
+	}
+	c.local = p.local
 	switch {
-	case forwarded(r.Header):
-	case isUnixPeer(r.Context()):
-		return caller{admin, true}
-	case remoteIP(r).IsLoopback():
-		return caller{admin, true}
+	case p.unix:
+		c.owner = p.owner
+	case st.Auth == ModeOwner || st.Auth == "":
+		c.owner = p.owner
+	case st.Auth == ModeOpen:
+		c.owner = p.local
 	}
-	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 { // the listener asked for a certificate and verified it
-		return caller{viewer, false}
+	if c.owner {
+		c.role = admin
 	}
-	if s.settings().BasicAuth {
-		if _, _, ok := r.BasicAuth(); ok { // the listener checked it before it called us
-			return caller{viewer, false}
+	return c, nil
+}
+
+// credentials returns the role that the request's credentials give, 0 when there are none. So far these are a certificate or
+// a user and password that the listener itself verified before it called us; keys, sessions and tokens belong here.
+func credentials(r *http.Request, p peer, st *Settings) (role, *Problem) {
+	basic := false
+	if list, given := r.Header["Authorization"]; given {
+		_, _, basic = r.BasicAuth()
+		// Nobody checks passwords on the unix socket, nor where the listener's file has no users.
+		if !basic || !st.BasicAuth || p.unix || len(list) > 1 {
+			return 0, problem(http.StatusUnauthorized, "Invalid authentication token").with("WWW-Authenticate", "Bearer")
 		}
 	}
-	return caller{anonymous, false}
+	if _, given := r.Header["X-Api-Key"]; given {
+		return 0, problem(http.StatusUnauthorized, "Invalid API key").with("WWW-Authenticate", "Bearer")
+	}
+	if basic || r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+		return viewer, nil
+	}
+	return 0, nil
+}
+
+// need is the least role with which this caller may call the row. What has no row needs a viewer, so that strangers learn
+// nothing about routes. A row of a group that Settings.Anonymous names is open to this machine; over the network, where a
+// proxy without credentials may stand, only what is anonymous by itself.
+func (s *Server) need(r *row, c caller) role {
+	switch {
+	case r == nil:
+		return viewer
+	case r.open == "":
+		return r.role
+	case !slices.Contains(s.settings().Anonymous, r.open):
+		return max(r.role, viewer)
+	case c.local:
+		return anonymous
+	}
+	return r.role
+}
+
+// notAuthenticated is the 401 of a caller without credentials. One on this machine is told how the owner is known.
+func (s *Server) notAuthenticated(c caller) *Problem {
+	text := "Not authenticated"
+	if c.local {
+		switch s.settings().Auth {
+		case ModeCredentials:
+			text += ": auth.mode is credentials, so only the unix socket needs none"
+		default:
+			text += ": over TCP only the user that the server runs as needs no credentials (auth.mode)"
+		}
+	}
+	return problem(http.StatusUnauthorized, text).with("WWW-Authenticate", "Bearer")
 }
 
 // forwarded says that a proxy speaks for somebody else.
 func forwarded(h http.Header) bool {
 	for k := range h {
 		switch {
-		case k == "Forwarded", k == "Via", k == "X-Real-Ip", strings.HasPrefix(k, "X-Forwarded-"):
+		case k == "Forwarded", k == "Via", strings.HasPrefix(k, "X-Forwarded"), strings.HasPrefix(k, "Cf-"):
+			return true
+		case k == "X-Real-Ip", k == "X-Client-Ip", k == "Client-Ip", k == "X-Cluster-Client-Ip", k == "True-Client-Ip",
+			k == "Fastly-Client-Ip", k == "X-Original-Forwarded-For", k == "X-Original-Host", k == "X-Proxyuser-Ip":
 			return true
 		}
 	}
 	return false
-}
-
-type unixPeerKey struct{}
-
-// ConnContext belongs in http.Server.ConnContext. It marks connections of a unix socket whose peer is this process' user or
-// root; others on that socket stay anonymous.
-func (s *Server) ConnContext(ctx context.Context, c net.Conn) context.Context {
-	if t, ok := c.(*tls.Conn); ok {
-		c = t.NetConn()
-	}
-	u, ok := c.(*net.UnixConn)
-	if !ok {
-		return ctx
-	}
-	return context.WithValue(ctx, unixPeerKey{}, trustedPeer(u))
-}
-
-// isUnixPeer says that the connection is of a unix socket and its peer trusted.
-func isUnixPeer(ctx context.Context) bool {
-	trusted, _ := ctx.Value(unixPeerKey{}).(bool)
-	return trusted
-}
-
-// onUnixSocket says that the connection is of a unix socket, whoever the peer is.
-func onUnixSocket(ctx context.Context) bool {
-	_, ok := ctx.Value(unixPeerKey{}).(bool)
-	return ok
 }

@@ -27,8 +27,11 @@ func benchServer(b *testing.B) *Server {
 	b.Helper()
 	log := slog.New(slog.DiscardHandler)
 	snap := machine(1)
+	st := DefaultSettings()
+	st.Auth = ModeOpen
 	s, err := newServer(Options{
 		Sampler: exporter.NewSampler(exporter.Options{Logger: log}), Registry: prometheus.NewRegistry(), Log: log,
+		Settings: func() *Settings { return st },
 	}, func(s *Server) []*row {
 		return []*row{
 			typed(s, "GET", "/bench/stats", viewer, "stats", func(context.Context, *noInput) (*answerOf[StatsBody], error) {
@@ -80,7 +83,7 @@ func BenchmarkHandler(b *testing.B) {
 					r.RemoteAddr = "127.0.0.1:1"
 					r.Header.Set("Accept-Encoding", encoding)
 					w := httptest.NewRecorder()
-					h.ServeHTTP(w, r)
+					h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), peerKey{}, peer{local: true})))
 					if w.Code != 200 && path != "/health" {
 						b.Fatal(w.Code, w.Body)
 					}
@@ -117,7 +120,9 @@ func fanOut(b *testing.B, clients int) {
 	ctx, cancel := context.WithCancel(b.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = s.Run(ctx) })
-	hs := httptest.NewServer(s.Handler())
+	hs := httptest.NewUnstartedServer(s.Handler())
+	hs.Config.ConnContext = s.ConnContext
+	hs.Start()
 	defer hs.Close()
 	for !s.hub.open() {
 		runtime.Gosched()

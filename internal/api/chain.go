@@ -158,7 +158,7 @@ func (s *Server) secure(next http.Handler) http.Handler {
 // checkHost refuses names nobody chose (DNS rebinding). A unix socket has no name to check.
 func (s *Server) checkHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !onUnixSocket(r.Context()) && !s.policy().allowsHost(r) {
+		if !peerOf(r.Context()).unix && !s.policy().allowsHost(r) {
 			s.fail(w, r, problemf(http.StatusMisdirectedRequest,
 				"host %q is not served here; add it to web.allowed_hosts if it is yours", r.Host))
 			return
@@ -233,24 +233,26 @@ func (s *Server) crossOrigin(next http.Handler) http.Handler {
 
 func (s *Server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		infoOf(r.Context()).caller = s.authenticate(r)
+		c, wrong := s.authenticate(r)
+		infoOf(r.Context()).caller = c
+		if wrong != nil {
+			s.fail(w, r, wrong)
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// checkRole compares the caller with the row. What has no row needs a viewer, so that strangers learn nothing about routes.
+// checkRole compares the caller with what the row needs.
 func (s *Server) checkRole(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		info := infoOf(r.Context())
-		need := viewer
-		if info.row != nil {
-			need = info.row.role
-		}
+		need := s.need(info.row, info.caller)
 		switch {
 		case info.caller.role >= need:
 			next.ServeHTTP(w, r)
 		case info.caller.role == anonymous:
-			s.fail(w, r, problem(http.StatusUnauthorized, "Not authenticated").with("WWW-Authenticate", "Bearer"))
+			s.fail(w, r, s.notAuthenticated(info.caller))
 		default:
 			s.fail(w, r, problemf(http.StatusForbidden, "needs the role %s, you are %s", need, info.caller.role))
 		}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -285,12 +286,12 @@ func TestSettingsMayChange(t *testing.T) {
 
 func TestRolesOfCallers(t *testing.T) {
 	var current atomic.Pointer[Settings]
-	current.Store(&Settings{})
+	current.Store(DefaultSettings())
 	s := start(t, func(o *Options) {
 		o.Settings = current.Load
 		o.Reload = func(context.Context) error { return nil }
 	}, nil)
-	for _, h := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Anything", "X-Real-Ip", "Via"} {
+	for _, h := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Anything", "X-Real-Ip", "Via", "True-Client-Ip", "CF-Connecting-IP", "x-client-ip"} {
 		wantProblem(t, s.ask("POST", "/-/reload", nil, h, "x"), 401, "Not authenticated")
 	}
 	if r := s.get("/health", "X-Forwarded-For", "192.0.2.1"); r.StatusCode != 200 {
@@ -301,8 +302,12 @@ func TestRolesOfCallers(t *testing.T) {
 	if detailed.ProcessID != 0 || detailed.WorkingDirectory != "" {
 		t.Errorf("strangers see %+v", detailed)
 	}
-	if r := s.get("/api/system/stats", "X-Forwarded-For", "192.0.2.1"); r.Header.Get("WWW-Authenticate") != "Bearer" {
-		t.Errorf("WWW-Authenticate %q", r.Header.Get("WWW-Authenticate"))
+	for _, path := range []string{"/metrics", "/metrics/node", "/api/system/stats"} { // open to this machine, not to whom a proxy serves
+		r := s.get(path, "X-Forwarded-For", "192.0.2.1")
+		wantProblem(t, r, 401, "Not authenticated")
+		if r.Header.Get("WWW-Authenticate") != "Bearer" {
+			t.Errorf("WWW-Authenticate %q", r.Header.Get("WWW-Authenticate"))
+		}
 	}
 	// without basic authentication on the listener such a header proves nothing
 	wantProblem(t, s.get("/api/system/stats", "Via", "x", "Authorization", "Basic dTpw"), 401, "")
@@ -311,6 +316,98 @@ func TestRolesOfCallers(t *testing.T) {
 		t.Errorf("a user of the listener reads: %d", r.StatusCode)
 	}
 	wantProblem(t, s.ask("POST", "/-/reload", nil, "Via", "x", "Authorization", "Basic dTpw"), 403, "needs the role admin")
+	if r := s.ask("POST", "/-/reload", nil, "Authorization", "Basic dTpw"); r.StatusCode != 200 {
+		t.Errorf("the owner with a password that the listener checked: %d", r.StatusCode)
+	}
+	wantProblem(t, s.get("/health", "X-Forwarded-For", "192.0.2.1"), 401, "Not authenticated") // the group is not listed any more
+	if r := s.get("/health"); r.StatusCode != 200 {
+		t.Errorf("the owner reads what is not listed: %d", r.StatusCode)
+	}
+}
+
+func TestWrongCredentialsAreNeverTheOwner(t *testing.T) {
+	for _, mode := range []AuthMode{ModeOwner, ModeOpen} {
+		s := start(t, func(o *Options) {
+			st := DefaultSettings()
+			st.Auth = mode
+			o.Settings = func() *Settings { return st }
+			o.Reload = func(context.Context) error { return nil }
+		}, nil)
+		if r := s.ask("POST", "/-/reload", nil); r.StatusCode != 200 {
+			t.Fatalf("%s: the owner: %d", mode, r.StatusCode)
+		}
+		for _, h := range [][]string{
+			{"Authorization", "Bearer abc"},
+			{"Authorization", "Bearer "},
+			{"Authorization", ""},
+			{"Authorization", "Basic dTpw"},
+			{"Authorization", "Digest x"},
+			{"X-API-Key", "abc"},
+			{"X-API-Key", ""},
+			{"Authorization", "Basic dTpw", "Authorization", "Bearer x"},
+		} {
+			for _, row := range [][2]string{{"POST", "/-/reload"}, {"GET", "/api/system/stats"}, {"GET", "/health"}, {"GET", "/nothing"}} {
+				r := s.ask(row[0], row[1], nil, h...)
+				m := wantProblem(t, r, 401, "Invalid")
+				if r.Header.Get("WWW-Authenticate") != "Bearer" || m["code"] != "unauthenticated" {
+					t.Errorf("%s: %v %v: %v %v", mode, h, row, r.Header, m)
+				}
+			}
+		}
+	}
+}
+
+func TestModes(t *testing.T) {
+	var current atomic.Pointer[Settings]
+	current.Store(DefaultSettings())
+	s := start(t, func(o *Options) {
+		o.Settings = current.Load
+		o.Reload = func(context.Context) error { return nil }
+	}, nil)
+	// One connection, kept: the mode in force counts, not the one when it was accepted.
+	for _, c := range []struct {
+		mode   AuthMode
+		status int
+	}{{"", 200}, {ModeCredentials, 401}, {ModeOpen, 200}, {ModeOwner, 200}, {"typo", 401}} {
+		st := DefaultSettings()
+		st.Auth = c.mode
+		current.Store(st)
+		if r := s.ask("POST", "/-/reload", nil); r.StatusCode != c.status {
+			t.Errorf("mode %q: %d, want %d", c.mode, r.StatusCode, c.status)
+		}
+		if r := s.get("/metrics"); r.StatusCode != 200 {
+			t.Errorf("mode %q: /metrics %d", c.mode, r.StatusCode)
+		}
+		if r := s.ask("POST", "/-/reload", nil, "Via", "x"); r.StatusCode != 401 {
+			t.Errorf("mode %q: forwarded: %d, want 401", c.mode, r.StatusCode)
+		}
+	}
+}
+
+func TestOwnerIsKnownUnderTLSAndHTTP2(t *testing.T) {
+	s := start(t, func(o *Options) { o.Reload = func(context.Context) error { return nil } }, nil)
+	for _, h2 := range []bool{false, true} {
+		hs := httptest.NewUnstartedServer(s.Handler())
+		hs.Config.ConnContext = s.ConnContext
+		hs.EnableHTTP2 = h2
+		hs.StartTLS()
+		s.url, s.http = hs.URL, hs.Client()
+		r := s.ask("POST", "/-/reload", nil)
+		if r.StatusCode != 200 || r.ProtoMajor == 2 != h2 {
+			t.Errorf("HTTP/2 %v: %s %d", h2, r.Proto, r.StatusCode)
+		}
+		wantProblem(t, s.ask("POST", "/-/reload", nil, "X-Forwarded-For", "192.0.2.1"), 401, "Not authenticated")
+		hs.Close()
+	}
+}
+
+func TestServerWithoutConnContextTrustsNobody(t *testing.T) {
+	s := start(t, nil, nil)
+	hs := httptest.NewServer(s.Handler())
+	defer hs.Close()
+	s.url = hs.URL
+	wantProblem(t, s.get("/api/system/info"), 401, "Not authenticated")
+	wantProblem(t, s.get("/metrics"), 401, "Not authenticated")
 }
 
 func TestUnixSocketPeerIsAdmin(t *testing.T) {

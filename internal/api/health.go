@@ -102,13 +102,13 @@ func ok[B any](body B) *answerOf[B] { return &answerOf[B]{http.StatusOK, body} }
 type noInput struct{}
 
 func (s *Server) healthRows() []*row {
-	g := group("Health")
+	g, open := group("Health"), openAs(GroupHealth)
 	return []*row{
-		typed(s, "GET", "/health", anonymous, "Whether the server works", s.health, g, about("503 until every collector was tried once.")),
-		typed(s, "GET", "/health/detailed", anonymous, "Health with the machine in short", s.healthDetailed, g),
-		typed(s, "GET", "/health/ready", anonymous, "Whether requests may be sent here", s.healthReady, g, about("503 when not ready.")),
-		typed(s, "GET", "/health/live", anonymous, "Whether the process answers", s.healthLive, g),
-		typed(s, "GET", "/health/startup", anonymous, "Whether the start is complete", s.healthStartup, g, about("503 before.")),
+		typed(s, "GET", "/health", anonymous, "Whether the server works", s.health, g, open, about("503 until every collector was tried once.")),
+		typed(s, "GET", "/health/detailed", anonymous, "Health with the machine in short", s.healthDetailed, g, open),
+		typed(s, "GET", "/health/ready", anonymous, "Whether requests may be sent here", s.healthReady, g, open, about("503 when not ready.")),
+		typed(s, "GET", "/health/live", anonymous, "Whether the process answers", s.healthLive, g, open),
+		typed(s, "GET", "/health/startup", anonymous, "Whether the start is complete", s.healthStartup, g, open, about("503 before.")),
 	}
 }
 

@@ -19,8 +19,9 @@ func APIMarkdown() ([]byte, error) {
 	m.line("# HTTP and WebSocket interface\n")
 	m.line("Made from the route table by `go test ./internal/api -run TestCommittedDocumentsAreCurrent -update`; a test keeps it current.")
 	m.line("The same as OpenAPI: `openapi.json` here, `/openapi.json` and `/openapi.yaml` of a running server, `/docs` to try it out, `/redoc` to read.\n")
-	m.line("Roles: **anonymous** needs nothing; **viewer** reads; **operator** starts and stops; **admin** may do all. A caller on the same machine")
-	m.line("(loopback or unix socket, no proxy between) is admin; users of the listener's basic authentication are viewers; others are anonymous.\n")
+	m.line("Roles: **anonymous** needs nothing; **viewer** reads; **operator** starts and stops; **admin** may do all. The user that the server")
+	m.line("runs as is admin over loopback and the unix socket, with no proxy between; users of the listener's basic authentication are viewers;")
+	m.line("others are anonymous ([security.md](security.md)). Credentials that are wrong are 401 on every route.\n")
 	m.line("Numbers that are unknown are `null`; the key stays. Times are RFC 3339 with a zone. Percents are 0 to 100, `*_gb` are 2^30 bytes.\n")
 	m.line("## Errors\n")
 	m.line("Every answer of 400 and above has this body, also for unknown paths and methods:\n")
@@ -78,7 +79,11 @@ func operationOf(item *huma.PathItem, method string) *huma.Operation {
 
 func (m *markdown) route(r *row, op *huma.Operation) {
 	m.line("### `%s %s`\n", r.method, r.path)
-	m.line("%s. Role: %s.\n", strings.TrimSuffix(r.summary, "."), r.role)
+	needs := r.role.String()
+	if r.open != "" {
+		needs += "; without credentials on this machine when `auth.anonymous` has " + r.open
+	}
+	m.line("%s. Role: %s.\n", strings.TrimSuffix(r.summary, "."), needs)
 	if r.about != "" {
 		m.line(r.about + "\n")
 	}

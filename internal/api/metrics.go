@@ -28,7 +28,7 @@ func (s *Server) metricsRows() []*row {
 		queryParam("exclude[]", "Not these collectors; not together with collect[]", list),
 	}
 	options := func(r *row) {
-		r.tag, r.plain = "Metrics", true // compressed by compressScrape
+		r.tag, r.open, r.plain = "Metrics", GroupMetrics, true // compressed by compressScrape
 		r.query = []string{"name[]", "collect[]", "exclude[]"}
 	}
 	text := "text/plain; version=0.0.4"

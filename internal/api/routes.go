@@ -25,6 +25,7 @@ const (
 type row struct {
 	method, path string
 	role         role
+	open         string // group that Settings.Anonymous may open, "" = none
 	tag          string // group in the document
 	summary      string
 	about        string // longer text, Markdown
@@ -110,6 +111,8 @@ func (s *Server) register(rows []*row) error {
 		switch {
 		case r.role < anonymous || r.role > admin:
 			return fmt.Errorf("route %s has no role", r.key())
+		case r.open != "" && r.method != http.MethodGet:
+			return fmt.Errorf("route %s changes something and is in the group %s", r.key(), r.open)
 		case r.summary == "":
 			return fmt.Errorf("route %s has no summary", r.key())
 		case s.rows[r.key()] != nil:
@@ -155,6 +158,9 @@ func operation(r *row) huma.Operation {
 		Hidden:       r.hidden,
 		MaxBodyBytes: bodyLimit + 1, // huma refuses a body that reaches its limit, we one that passes it
 		Extensions:   map[string]any{"x-role": r.role.String()},
+	}
+	if r.open != "" {
+		op.Extensions["x-anonymous"] = r.open
 	}
 	if r.tag != "" {
 		op.Tags = []string{r.tag}

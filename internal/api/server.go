@@ -27,6 +27,13 @@ type Settings struct {
 	StreamInterval  time.Duration // least time between two frames of the system stream; 0 = each round of the sampler
 	LegacyStatus200 bool          // failures of start, stop, restart and status answer 200, as older servers did
 	BasicAuth       bool          // the listeners ask for a user and password themselves; who passes is a viewer
+	Auth            AuthMode      // whom to take for the owner; "" = ModeOwner
+	Anonymous       []string      // Group* whose routes callers on this machine may read without credentials
+}
+
+// DefaultSettings are those of a server that was given none.
+func DefaultSettings() *Settings {
+	return &Settings{Auth: ModeOwner, Anonymous: []string{GroupHealth, GroupMetrics, GroupStats}}
 }
 
 // Options are what a server is built with.
@@ -55,6 +62,9 @@ type Server struct {
 	settings func() *Settings
 	policies atomic.Pointer[policy]
 
+	owners     owners      // of the other ends of connections
+	ownersFail atomic.Bool // the last question was answered by an error
+
 	router  *mux.Router
 	api     huma.API
 	rows    map[string]*row
@@ -79,7 +89,7 @@ func newServer(o Options, extra func(*Server) []*row) (*Server, error) {
 		return nil, errors.New("api server needs a sampler, a registry and a logger")
 	}
 	if o.Settings == nil {
-		st := &Settings{}
+		st := DefaultSettings()
 		o.Settings = func() *Settings { return st }
 	}
 	if o.Started.IsZero() {
@@ -123,6 +133,7 @@ func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 // Run owns the goroutines of the streams. It returns after ctx ended and every stream was closed, at most two seconds later,
 // with the cause. Without it, streams answer 503.
 func (s *Server) Run(ctx context.Context) error {
+	defer s.owners.close()
 	err := s.hub.run(ctx)
 	s.follow.end()
 	return err

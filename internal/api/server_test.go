@@ -58,7 +58,8 @@ func start(t *testing.T, change func(*Options), extra func(*Server) []*row) *sit
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := &Settings{CORSOrigins: []string{"http://localhost:3000"}, AllowedHosts: []string{"box.example"}}
+	st := DefaultSettings()
+	st.CORSOrigins, st.AllowedHosts = []string{"http://localhost:3000"}, []string{"box.example"}
 	o := Options{
 		Sampler:  exporter.NewSampler(exporter.Options{Logger: log}),
 		Store:    state,

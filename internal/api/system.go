@@ -171,7 +171,7 @@ type GPUStats struct {
 func (s *Server) systemRows() []*row {
 	g := group("System")
 	return []*row{
-		typed(s, "GET", "/api/system/stats", viewer, "CPU, memory, disks, network, sensors and GPUs now", s.stats, g),
+		typed(s, "GET", "/api/system/stats", viewer, "CPU, memory, disks, network, sensors and GPUs now", s.stats, g, openAs(GroupStats)),
 		typed(s, "GET", "/api/system/processes", viewer, "Processes, busiest first", s.processes, g,
 			about("`count` is the number of all processes (with `search`, of those that match); at most `limit` are listed.")),
 		typed(s, "GET", "/api/system/ports", viewer, "Listening ports with their owners", s.ports, g,

@@ -56,7 +56,7 @@ func (s *Server) stream(up *websocket.Upgrader, stream int) http.HandlerFunc {
 			return
 		}
 		address := streamAddress(r)
-		if !s.hub.caps.acquire(address, infoOf(r.Context()).caller.local) {
+		if !s.hub.caps.acquire(address, infoOf(r.Context()).caller.owner) {
 			s.metrics.refused.WithLabelValues(streamNames[stream]).Inc()
 			s.fail(w, r, problem(http.StatusServiceUnavailable, "too many streams from this address or in all").with("Retry-After", "5"))
 			return

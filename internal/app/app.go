@@ -163,6 +163,7 @@ func webSettings(c *config.Config, web config.WebFile) *api.Settings {
 		BasicAuth:    web.Users,
 		AllowedHosts: c.Web.AllowedHosts, CORSOrigins: c.Web.CORSOrigins, ListenAddresses: c.Web.ListenAddresses,
 		StreamInterval: time.Duration(c.Stream.Interval),
+		Auth:           api.AuthMode(c.Auth.Mode), Anonymous: c.Auth.Anonymous,
 	}
 }
 

@@ -54,6 +54,9 @@ func checkListeners(c *config.Config) (config.WebFile, error) {
 			return file, fmt.Errorf("web.config_file %s: %w", c.Web.ConfigFile, err)
 		}
 	}
+	if err := checkOpen(c, c.Web.ListenAddresses); err != nil {
+		return file, err
+	}
 	for _, addr := range c.Web.ListenAddresses {
 		if isLoopback(addr) {
 			continue
@@ -66,6 +69,19 @@ func checkListeners(c *config.Config) (config.WebFile, error) {
 		}
 	}
 	return file, nil
+}
+
+// checkOpen refuses auth.mode: open where others than this machine's processes can reach a listener.
+func checkOpen(c *config.Config, addresses []string) error {
+	if c.Auth.Mode != string(api.ModeOpen) {
+		return nil
+	}
+	for _, addr := range addresses {
+		if !isLoopback(addr) {
+			return fmt.Errorf("auth.mode: open makes every local process an administrator and needs listeners on loopback addresses only, but web.listen_addresses has %s: listen on 127.0.0.1, or set auth.mode to owner or credentials", addr)
+		}
+	}
+	return nil
 }
 
 func isLoopback(addr string) bool {
@@ -99,6 +115,7 @@ func (d *daemonState) listen(ctx context.Context, c *config.Config) (_ []*listen
 		scheme = "https"
 	}
 	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // what the kernel says of a connection's owner is to be about one plain connection
 	for _, addr := range c.Web.ListenAddresses {
 		l, err := lc.Listen(ctx, "tcp", addr)
 		if err != nil {

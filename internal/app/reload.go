@@ -26,11 +26,14 @@ func (d *daemonState) reload(ctx context.Context) error {
 	if err == nil {
 		web, err = checkListeners(&next.Config)
 	}
+	old := &d.loaded.Load().Config
+	if err == nil {
+		err = checkOpen(&next.Config, old.Web.ListenAddresses) // still the ones we listen on
+	}
 	d.reloads.note(err)
 	if err != nil {
 		return err
 	}
-	old := &d.loaded.Load().Config
 	c := &next.Config
 	for _, w := range next.Warnings {
 		d.log.Warn("configuration", "warning", w)

@@ -85,6 +85,15 @@ func TestBadFileIsShownWithPlaceAndRemedy(t *testing.T) {
 		{"unknown word", "log: {level: wran}\n", `controlcenter.yaml:1:14: log.level: "wran" is unknown, did you mean warn?; accepted: debug, info, warn, error
     1 | log: {level: wran}
       |              ^`},
+		{"unknown mode", "auth:\n  mode: Open\n", `controlcenter.yaml:2:9: auth.mode: "Open" is unknown, did you mean open?; accepted: owner, credentials, open
+    2 |   mode: Open
+      |         ^`},
+		{"unknown group", "auth: {anonymous: [health, ports]}\n", `controlcenter.yaml:1:28: auth.anonymous[1]: "ports" is unknown; accepted: health, metrics, stats
+    1 | auth: {anonymous: [health, ports]}
+      |                            ^`},
+		{"group twice", "auth: {anonymous: [stats, stats]}\n", `controlcenter.yaml:1:27: auth.anonymous[1]: "stats" is listed twice; accepted: each entry once
+    1 | auth: {anonymous: [stats, stats]}
+      |                           ^`},
 		{"number out of range", "exporter: {ports: {end: 65536}}\n", `controlcenter.yaml:1:25: exporter.ports.end: "65536" is out of range; accepted: 1 to 65535
     1 | exporter: {ports: {end: 65536}}
       |                         ^`},
@@ -139,7 +148,7 @@ func TestBadFileIsShownWithPlaceAndRemedy(t *testing.T) {
 		{"second document", "log: {}\n---\nweb: {}\n", `controlcenter.yaml:2:1: a second document; accepted: one
     2 | ---
       | ^`},
-		{"no map at the top", "- web\n", `controlcenter.yaml:1:1: expected a map, got a list; accepted: a map of keys: web, log, stream, exporter, storage
+		{"no map at the top", "- web\n", `controlcenter.yaml:1:1: expected a map, got a list; accepted: a map of keys: web, auth, log, stream, exporter, storage
     1 | - web
       | ^`},
 		{"not text", "log: {}\n# \xff\n", `controlcenter.yaml:2:3: not UTF-8 text
@@ -160,7 +169,7 @@ controlcenter.yaml:3:10: log.level: "loud" is unknown; accepted: debug, info, wa
 controlcenter.yaml:4:20: stream.interval: "90s" is out of range; accepted: 1s to 1m
     4 | stream: {interval: 90s}
       |                    ^`},
-		{"escape sequence", "\"\\e[2J\": 1\n", "controlcenter.yaml:1:1: \ufffd[2J: unknown key; known keys: web, log, stream, exporter, storage\n    1 | \"\\e[2J\": 1\n      | ^"},
+		{"escape sequence", "\"\\e[2J\": 1\n", "controlcenter.yaml:1:1: \ufffd[2J: unknown key; known keys: web, auth, log, stream, exporter, storage\n    1 | \"\\e[2J\": 1\n      | ^"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := failure(t, Options{}, c.yaml, ""); got != c.want {

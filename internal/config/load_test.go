@@ -32,6 +32,7 @@ func TestNothingConfiguredGivesDefaults(t *testing.T) {
 			Socket:          filepath.Join(dir, "state", "controlcenter.sock"),
 			CORSOrigins:     []string{"http://localhost:3000", "http://localhost:3001", "http://localhost:3002"},
 		},
+		Auth:   Auth{Mode: "owner", Anonymous: []string{"health", "metrics", "stats"}},
 		Log:    Log{Level: "info", Format: "logfmt"},
 		Stream: Stream{Interval: Duration(2 * time.Second)},
 		Exporter: Exporter{
