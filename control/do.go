@@ -85,7 +85,7 @@ func (m *Manager) Do(ctx context.Context, c Command) (*Status, error) {
 	err = m.send(ctx, s, &c, sig, wait)
 	if e, failed := errors.AsType[*Error](err); failed && errors.Is(e.Kind, ErrFailed) && m.o.Tail != nil {
 		with := *e
-		if st := s.status(); st.LastExit != nil {
+		if st := s.status(); st.LastExit != nil && st.LastExit.Run == st.Run { // not those of a run before
 			with.Lines, _ = m.o.Tail(ctx, s.key, st.LastExit.Run, reportLines)
 		}
 		err = &with

@@ -41,20 +41,17 @@ type errand struct {
 
 const errandEnv = "CC_TEST_ERRAND"
 
-func TestMain(m *testing.M) {
-	if text := os.Getenv(errandEnv); text != "" {
-		var e errand
-		err := json.Unmarshal([]byte(text), &e)
-		if err == nil {
-			err = e.run()
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
+// runErrand is what TestMain does instead of tests when this process is one.
+func runErrand() (errands bool, err error) {
+	text := os.Getenv(errandEnv)
+	if text == "" {
+		return false, nil
 	}
-	os.Exit(m.Run())
+	var e errand
+	if err := json.Unmarshal([]byte(text), &e); err != nil {
+		return true, err
+	}
+	return true, e.run()
 }
 
 // process prepares an errand as another user. The binary is started through /proc, as its folder may be closed to that user.

@@ -100,6 +100,7 @@ type streamState struct {
 	frame   *message
 	seq     uint64    // of the snapshot in frame
 	sent    time.Time // when a frame was last handed out
+	made    time.Time // when frame was encoded; of services only
 	waits   bool      // a change of services waits to be told
 }
 
@@ -156,7 +157,7 @@ func (h *hub) run(ctx context.Context) error {
 			if c.stream == serviceStream && changes == nil {
 				_, changes = h.services.listen(serviceBuffer)
 				changed = changes.Events()
-				st.frame = nil
+				st.frame, st.sent = nil, time.Now() // the first frame is sent below
 			}
 			c.ping = time.Now().Add(h.times.ping)
 			wg.Go(func() { c.write(h.quit) })
@@ -242,15 +243,15 @@ func (h *hub) first(st *streamState, stream int) *message {
 	if stream != serviceStream {
 		return h.frame(st, stream, h.newest())
 	}
-	if st.frame == nil || st.waits || time.Since(st.sent) > serviceGather { // many that join at once share one
-		st.frame, st.sent = h.services.frame(time.Now()), time.Now()
+	if st.frame == nil || st.waits || time.Since(st.made) > serviceGather { // many that join at once share one
+		st.frame, st.made = h.services.frame(time.Now()), time.Now()
 	}
 	return st.frame
 }
 
 // tellServices sends all services to all who listen.
 func (h *hub) tellServices(st *streamState) {
-	st.frame, st.waits = h.services.frame(time.Now()), false
+	st.frame, st.made, st.waits = h.services.frame(time.Now()), time.Now(), false
 	h.hand(st, serviceStream, st.frame)
 }
 

@@ -28,15 +28,15 @@ func trustedPeer(c *net.UnixConn) bool {
 		return false
 	}
 	var pid uint32
-	if err := control(raw, unixPeerPID, nil, (*[4]byte)(unsafe.Pointer(&pid))[:]); err != nil {
+	if err := controlSocket(raw, unixPeerPID, nil, (*[4]byte)(unsafe.Pointer(&pid))[:]); err != nil {
 		return false
 	}
 	same, err := ofOurUser(pid, func() bool { return true })
 	return err == nil && same
 }
 
-// control runs one of the socket's WSAIoctl codes.
-func control(raw interface {
+// controlSocket runs one of the socket's WSAIoctl codes.
+func controlSocket(raw interface {
 	Control(f func(fd uintptr)) error
 }, code uint32, in, out []byte,
 ) error {
@@ -182,7 +182,7 @@ func stillOpen(c *net.TCPConn) (bool, error) {
 	}
 	var version [4]byte // 0
 	var info [88]byte   // TCP_INFO_v0, its State first
-	if err := control(raw, tcpInfoControl, version[:], info[:]); err != nil {
+	if err := controlSocket(raw, tcpInfoControl, version[:], info[:]); err != nil {
 		return false, err
 	}
 	return info[0] == winEstablished || info[0] == winCloseWait, nil

@@ -97,7 +97,7 @@ func answers(status int) option {
 // table lists every route.
 func (s *Server) table() []*row {
 	return slices.Concat(s.rootRows(), s.healthRows(), s.systemRows(), s.metricsRows(), s.adminRows(), s.docsRows(), s.streamRows(),
-		s.serviceRows(), s.serviceActionRows(), s.serviceLogRows(), s.serviceStreamRows(), s.jobRows(), s.eventRows(), s.processRows(), s.usageRows(), s.mcpRows())
+		s.serviceStreamRows(), s.serviceRows(), s.serviceActionRows(), s.serviceLogRows(), s.jobRows(), s.eventRows(), s.processRows(), s.usageRows(), s.mcpRows())
 }
 
 // register builds router and document from the rows.

@@ -380,7 +380,7 @@ func isGap(l *logs.Line) bool {
 // place takes a place among the streams for a client; false when it was refused. leave gives it back.
 func (s *Server) place(w http.ResponseWriter, r *http.Request) (leave func(), ok bool) {
 	address, name := streamAddress(r), streamNames[logStream]
-	if !s.hub.caps.acquire(address, infoOf(r.Context()).caller.local) {
+	if !s.hub.caps.acquire(address, infoOf(r.Context()).caller.owner) {
 		s.metrics.refused.WithLabelValues(name).Inc()
 		s.fail(w, r, problem(http.StatusServiceUnavailable, "too many streams from this address or in all").with("Retry-After", "5"))
 		return nil, false

@@ -242,7 +242,7 @@ func (s *Server) service(name string) (*control.Manager, *control.Status, error)
 // actor names the caller in the history.
 func actor(ctx context.Context) string {
 	c := infoOf(ctx).caller
-	if c.local && c.role == admin {
+	if c.owner {
 		return "owner"
 	}
 	return c.role.String()
@@ -450,6 +450,28 @@ const uptimeField, uptimeNext = `"uptime_seconds":`, `,"last_run_time":`
 
 // append writes the services of a list, separated by commas. total is how many services there are in all.
 func (c *shownServices) append(out []byte, list []*control.Status, total int, now time.Time) []byte {
+	encoded, size := c.encoded(list, total)
+	out = slices.Grow(out, size)
+	for i := range encoded {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		e := &encoded[i]
+		seconds := int64(0)
+		if e.status.PID != 0 {
+			seconds = max(int64(now.Sub(e.status.StartedAt).Seconds()), 0)
+		}
+		out = append(out, e.parts[0]...)
+		out = strconv.AppendInt(out, seconds, 10)
+		out = append(out, e.parts[1]...)
+	}
+	return out
+}
+
+// encoded returns the list encoded, and about how many bytes it is together.
+func (c *shownServices) encoded(list []*control.Status, total int) (found []shownService, size int) {
+	const more = 16 // comma, seconds; what stands around the list
+	found, size = make([]shownService, len(list)), 16*more
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.by == nil || len(c.by) > 2*total+16 { // some have been removed
@@ -461,18 +483,10 @@ func (c *shownServices) append(out []byte, list []*control.Status, total int, no
 			e = encodeService(st)
 			c.by[st.Key] = e
 		}
-		if i > 0 {
-			out = append(out, ',')
-		}
-		seconds := int64(0)
-		if st.PID != 0 {
-			seconds = max(int64(now.Sub(st.StartedAt).Seconds()), 0)
-		}
-		out = append(out, e.parts[0]...)
-		out = strconv.AppendInt(out, seconds, 10)
-		out = append(out, e.parts[1]...)
+		found[i] = e
+		size += len(e.parts[0]) + len(e.parts[1]) + more
 	}
-	return out
+	return found, size
 }
 
 func encodeService(st *control.Status) shownService {
