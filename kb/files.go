@@ -138,7 +138,7 @@ func (b *Base) find(id string) (*row, error) {
 	}
 	name, ok := pathOfID(id)
 	if !ok {
-		if !strings.ContainsAny(id, "/\\") && path.Ext(id) == "" {
+		if path.Ext(id) == "" && (!strings.ContainsAny(id, "/\\") || strings.HasSuffix(id, "=")) {
 			return nil, fmt.Errorf("%w: file id %q: is neither an id, nor base64 of a path", ErrInvalid, clip(id, 100))
 		}
 		name = id

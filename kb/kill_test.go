@@ -71,7 +71,7 @@ func TestAcknowledgedBatchesSurviveBeingKilled(t *testing.T) {
 	change := func(n int) { // new, changed, moved and removed files
 		for range n {
 			serial++
-			name := filepath.Join(root, fmt.Sprintf("ai-agents/a%d/c/%04d.md", rng.IntN(5), rng.IntN(6000)))
+			name := filepath.Join(root, fmt.Sprintf("ai-agents/a%d/c/%04d.md", rng.IntN(5), rng.IntN(4000)))
 			switch rng.IntN(10) {
 			case 0:
 				os.Remove(name)
@@ -84,9 +84,9 @@ func TestAcknowledgedBatchesSurviveBeingKilled(t *testing.T) {
 			}
 		}
 	}
-	change(5000)
+	change(3000)
 	for round := range rounds {
-		change(2500)
+		change(1600)
 		acked := killChild(t, dir, root, rng.IntN(4), rng.IntN(30))
 		checkAfterKill(t, round, dir, acked)
 	}
