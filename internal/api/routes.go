@@ -84,7 +84,8 @@ func (r *row) with(opts []option) *row {
 
 // table lists every route.
 func (s *Server) table() []*row {
-	return slices.Concat(s.rootRows(), s.healthRows(), s.systemRows(), s.metricsRows(), s.adminRows(), s.docsRows(), s.streamRows(), s.usageRows())
+	return slices.Concat(s.rootRows(), s.healthRows(), s.systemRows(), s.metricsRows(), s.adminRows(), s.docsRows(), s.streamRows(), s.usageRows(),
+		s.knowledgeRows())
 }
 
 // register builds router and document from the rows.
@@ -119,7 +120,7 @@ func (s *Server) register(rows []*row) error {
 			if !r.hidden {
 				s.api.OpenAPI().AddOperation(&op)
 			}
-			s.router.NewRoute().Path(r.path).Methods(r.method).Name(r.key()).HandlerFunc(r.raw)
+			s.router.NewRoute().Path(muxPath(r.path)).Methods(r.method).Name(r.key()).HandlerFunc(r.raw)
 		}
 		if r.serve = s.router.Get(r.key()).GetHandler(); !r.plain {
 			r.serve = compress(r.serve)

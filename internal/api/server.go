@@ -36,16 +36,18 @@ func DefaultSettings() *Settings {
 
 // Options are what a server is built with.
 type Options struct {
-	Sampler  *exporter.Sampler               // required
-	Store    *store.Store                    // nil = no store: backup and restore answer 503
-	Usage    *usage.Tracker                  // nil = API usage is not counted: its routes answer 503
-	Settings func() *Settings                // in force now; must be cheap and return the same pointer until they change; nil = defaults
-	Reload   func(ctx context.Context) error // reads the configuration again; its error is the client's (400). nil = 503
-	Registry *prometheus.Registry            // http_* and controlcenter_ws_* are registered here; all of it is shown at /metrics. Required
-	Log      *slog.Logger                    // required
-	Version  string                          // of the build, shown at / and /health
-	Revision string                          //
-	Started  time.Time                       // of the program; zero = now
+	Sampler *exporter.Sampler // required
+	Store   *store.Store      // nil = no store: backup and restore answer 503
+	Usage   *usage.Tracker    // nil = API usage is not counted: its routes answer 503
+	// Knowledge is the knowledge base; nil = its routes and those of agents answer 503.
+	Knowledge *Knowledge
+	Settings  func() *Settings                // in force now; must be cheap and return the same pointer until they change; nil = defaults
+	Reload    func(ctx context.Context) error // reads the configuration again; its error is the client's (400). nil = 503
+	Registry  *prometheus.Registry            // http_* and controlcenter_ws_* are registered here; all of it is shown at /metrics. Required
+	Log       *slog.Logger                    // required
+	Version   string                          // of the build, shown at / and /health
+	Revision  string                          //
+	Started   time.Time                       // of the program; zero = now
 	// RestoreLimit is the most bytes a restore may have; 0 = 1 GiB.
 	RestoreLimit int64
 }
@@ -66,6 +68,7 @@ type Server struct {
 	handler http.Handler // the chain
 	metrics *selfMetrics
 	hub     *hub
+	feeds   feeds
 	assets  *assets
 	docJSON []byte
 	docYAML []byte
@@ -122,6 +125,7 @@ func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 // with the cause. Without it, streams answer 503.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.owners.close()
+	defer s.feeds.close()
 	return s.hub.run(ctx)
 }
 
