@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -28,7 +29,7 @@ func TestRowWithoutRoleOrSummaryIsRefused(t *testing.T) {
 
 // TestEveryDocumentedPathAnswers walks the committed kind of document, not the table: what is promised there must be served.
 func TestEveryDocumentedPathAnswers(t *testing.T) {
-	s := start(t, nil, nil)
+	s := startKnowledge(t, nil)
 	jsonDoc, _, err := OpenAPI()
 	if err != nil {
 		t.Fatal(err)
@@ -49,6 +50,7 @@ func TestEveryDocumentedPathAnswers(t *testing.T) {
 		"/api/usage/budgets/{api}": "/api/usage/budgets/total",
 		"/api/usage/estimate":      "/api/usage/estimate?api=openai&model=gpt-4o",
 	}
+	maps.Copy(samples, s.samples())
 	ids := map[string]bool{}
 	for path, item := range doc.Paths {
 		for method, op := range item {
