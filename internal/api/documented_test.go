@@ -4,6 +4,7 @@ package api
 
 import (
 	"encoding/json"
+	"maps"
 	"strings"
 	"testing"
 )
@@ -37,6 +38,8 @@ func TestEveryDocumentedPathAnswers(t *testing.T) {
 		"/api/usage/budgets/{api}": "/api/usage/budgets/total",
 		"/api/usage/estimate":      "/api/usage/estimate?api=openai&model=gpt-4o",
 	}
+	k := startKnowledge(t, nil)
+	maps.Copy(samples, k.samples())
 	ids := map[string]bool{}
 	for path, item := range doc.Paths {
 		for method, op := range item {
@@ -51,7 +54,11 @@ func TestEveryDocumentedPathAnswers(t *testing.T) {
 			if samples[path] != "" {
 				asked = samples[path]
 			}
-			r := s.ask(strings.ToUpper(method), asked, nil)
+			on := s.site
+			if strings.HasPrefix(path, "/api/knowledge") || strings.HasPrefix(path, "/api/agents") {
+				on = k.site
+			}
+			r := on.ask(strings.ToUpper(method), asked, nil)
 			_, stream := op.Responses["101"]
 			switch {
 			case stream && r.StatusCode != 426, r.StatusCode == 404 && strings.Contains(string(r.body), `"Not Found"`), r.StatusCode == 405, r.StatusCode == 500:

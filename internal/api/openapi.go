@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humamux"
@@ -14,8 +15,28 @@ import (
 const apiVersion = "1.0.0"
 
 func newAdapter(r *mux.Router, customize func(*huma.Operation, *mux.Route)) huma.Adapter {
-	return humamux.NewAdapter(r, humamux.WithRouteCustomizer(customize))
+	return &adapter{Adapter: humamux.NewAdapter(r, humamux.WithRouteCustomizer(func(op *huma.Operation, route *mux.Route) {
+		plain := *op
+		plain.Path = strings.ReplaceAll(op.Path, restOfPath, "}")
+		customize(&plain, route)
+	}))}
 }
+
+// adapter is huma's for this router, with parameters that may hold slashes. The document shows the plain path.
+type adapter struct{ huma.Adapter }
+
+// Handle registers an operation.
+func (a *adapter) Handle(op *huma.Operation, handler func(huma.Context)) {
+	routed := *op
+	routed.Path = muxPath(op.Path)
+	a.Adapter.Handle(&routed, handler)
+}
+
+// restOfPath lets a parameter of the router match more than one part of a path.
+const restOfPath = ":.+}"
+
+// muxPath is a path as the router takes it. The id of a file may be base64, which holds slashes.
+func muxPath(path string) string { return strings.ReplaceAll(path, "{file_id}", "{file_id"+restOfPath) }
 
 // appender is a body that knows a cheaper encoding than reflection.
 type appender interface{ appendJSON(b []byte) []byte }

@@ -97,7 +97,8 @@ func answers(status int) option {
 // table lists every route.
 func (s *Server) table() []*row {
 	return slices.Concat(s.rootRows(), s.healthRows(), s.systemRows(), s.metricsRows(), s.adminRows(), s.docsRows(), s.streamRows(),
-		s.serviceStreamRows(), s.serviceRows(), s.serviceActionRows(), s.serviceLogRows(), s.jobRows(), s.eventRows(), s.processRows(), s.usageRows(), s.mcpRows())
+		s.serviceStreamRows(), s.serviceRows(), s.serviceActionRows(), s.serviceLogRows(), s.jobRows(), s.eventRows(), s.processRows(), s.usageRows(), s.mcpRows(),
+		s.knowledgeRows())
 }
 
 // register builds router and document from the rows.
@@ -139,7 +140,7 @@ func (s *Server) register(rows []*row) error {
 			if !r.hidden {
 				s.api.OpenAPI().AddOperation(&op)
 			}
-			s.router.NewRoute().Path(r.path).Methods(r.method).Name(r.key()).HandlerFunc(r.raw)
+			s.router.NewRoute().Path(muxPath(r.path)).Methods(r.method).Name(r.key()).HandlerFunc(r.raw)
 		}
 		if r.serve = s.router.Get(r.key()).GetHandler(); !r.plain {
 			r.serve = compress(r.serve)

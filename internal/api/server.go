@@ -55,6 +55,8 @@ type Options struct {
 	KeeperPID func() int
 	// MCP returns what answers agents: with tools that start and stop, or only those that read. nil = 503.
 	MCP func(operate bool) http.Handler
+	// Knowledge is the knowledge base; nil = its routes and those of agents answer 503.
+	Knowledge *Knowledge
 	// RestoreLimit is the most bytes a restore may have; 0 = 1 GiB.
 	RestoreLimit int64
 }
@@ -77,6 +79,7 @@ type Server struct {
 	hub     *hub
 	shown   shownServices
 	follow  followers
+	feeds   feeds
 	assets  *assets
 	docJSON []byte
 	docYAML []byte
@@ -138,6 +141,7 @@ func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 // with the cause. Without it, streams answer 503.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.owners.close()
+	defer s.feeds.close()
 	err := s.hub.run(ctx)
 	s.follow.end()
 	return err

@@ -45,17 +45,18 @@ type Options struct {
 
 // daemonState is everything [Run] built.
 type daemonState struct {
-	o        Options
-	log      *slog.Logger
-	level    *promslog.Level
-	loaded   atomic.Pointer[config.Loaded]
-	web      atomic.Pointer[api.Settings]
-	sampler  *exporter.Sampler
-	store    *store.Store
-	bus      event.Bus
-	usage    *usage.Tracker
-	reloads  reloadMetrics
-	services services
+	o         Options
+	log       *slog.Logger
+	level     *promslog.Level
+	loaded    atomic.Pointer[config.Loaded]
+	web       atomic.Pointer[api.Settings]
+	sampler   *exporter.Sampler
+	store     *store.Store
+	bus       event.Bus
+	usage     *usage.Tracker
+	reloads   reloadMetrics
+	services  services
+	knowledge knowledge
 
 	reloading sync.Mutex // one reload at a time
 }
@@ -127,11 +128,15 @@ func (d *daemonState) run(ctx context.Context) (err error) {
 	if err := d.openServices(ctx, c); err != nil {
 		return err
 	}
+	if err := d.openKnowledge(ctx, c); err != nil {
+		return err
+	}
 	d.runServices(g)
+	d.runKnowledge(g)
 	d.web.Store(webSettings(c, web))
 	registry := d.registry()
 	server, err := api.New(api.Options{
-		Sampler: d.sampler, Store: d.store, Usage: d.usage, Services: d.services.manager, Logs: d.services.logs,
+		Sampler: d.sampler, Store: d.store, Usage: d.usage, Knowledge: d.knowledge.forAPI(d), Services: d.services.manager, Logs: d.services.logs,
 		KeeperPID: func() int { return d.services.keeper.Peer().PID }, MCP: d.mcp(), Settings: d.web.Load, Reload: d.reload, Registry: registry,
 		Log: d.log.With("component", "api"), Version: version.Version, Revision: version.GetRevision(), Started: started,
 	})
@@ -214,6 +219,6 @@ func (d *daemonState) webConfigFile() string {
 func (d *daemonState) registry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	registerSelf(r)
-	r.MustRegister(d.store, d.services.manager.Collector(), keeperMetrics{d.services.keeper}, d.eventMetrics(), d.usage, &d.reloads, certificateExpiry{d.webConfigFile})
+	r.MustRegister(d.store, d.services.manager.Collector(), keeperMetrics{d.services.keeper}, d.eventMetrics(), d.usage, d.knowledge.base, &d.reloads, certificateExpiry{d.webConfigFile})
 	return r
 }

@@ -111,6 +111,16 @@ func TestMetricsDocIsCurrent(t *testing.T) {
 	}
 }
 
+// exampleKnowledge is a copy of the example tree.
+func exampleKnowledge(t testing.TB) string {
+	t.Helper()
+	root := t.TempDir()
+	if err := os.CopyFS(root, os.DirFS("../../examples/knowledge")); err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
 // testDaemon wires a daemon as run does, sends it a few requests and returns it with what its registry then holds.
 func testDaemon(t testing.TB) (*daemonState, []*dto.MetricFamily) {
 	t.Helper()
@@ -127,6 +137,7 @@ func testDaemon(t testing.TB) (*daemonState, []*dto.MetricFamily) {
 		"steady": {ID: "steady", Command: []string{"sleep", "1000"}, Autostart: true, Ports: []uint16{freePort(t)}, Probes: control.Probes{Readiness: &probe.Spec{Exec: []string{"true"}}}},
 		"once":   {ID: "once", Type: control.TypeJob, Command: []string{"true"}, Schedule: &control.Schedule{Every: unit.Duration(time.Hour)}},
 	}
+	c.Knowledge.Roots = []config.KnowledgeRoot{{ID: "examples", Path: exampleKnowledge(t)}}
 	d.loaded.Store(&config.Loaded{Config: c})
 	d.sampler = exporter.NewSampler(exporter.Options{Settings: samplerSettings(&c), ServiceOf: d.services.serviceOf, Logger: log})
 	d.web.Store(webSettings(&c, config.WebFile{}))
@@ -149,7 +160,11 @@ func testDaemon(t testing.TB) (*daemonState, []*dto.MetricFamily) {
 	if err := d.openServices(ctx, &c); err != nil {
 		t.Fatal(err)
 	}
+	if err := d.openKnowledge(ctx, &c); err != nil {
+		t.Fatal(err)
+	}
 	d.runServices(g)
+	d.runKnowledge(g)
 	t.Cleanup(func() { // before the group's end: everything that runs is stopped
 		for _, st := range d.services.manager.List() {
 			_, _ = d.services.manager.Do(context.Background(), control.Command{Service: st.ID, Verb: control.VerbKill, Actor: "test"})
@@ -157,7 +172,7 @@ func testDaemon(t testing.TB) (*daemonState, []*dto.MetricFamily) {
 		_ = g.stop(nil)
 	})
 	registry := d.registry()
-	server, err := api.New(api.Options{Sampler: d.sampler, Store: d.store, Usage: d.usage, Settings: d.web.Load, Reload: d.reload, Registry: registry, Log: log, Version: "test"})
+	server, err := api.New(api.Options{Sampler: d.sampler, Store: d.store, Usage: d.usage, Knowledge: d.knowledge.forAPI(d), Settings: d.web.Load, Reload: d.reload, Registry: registry, Log: log, Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,6 +214,11 @@ func testDaemon(t testing.TB) (*daemonState, []*dto.MetricFamily) {
 		r, ok := d.services.resources("steady")
 		return ok && r.Processes > 0
 	})
+	waitFor(t, "the first scan", func() bool {
+		st, err := d.knowledge.base.Stats(ctx)
+		return err == nil && st.LastScan != nil && !st.Scanning
+	})
+	d.knowledge.base.ObserveSearch(time.Millisecond)
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,6 @@ import (
 // mcp gives agents the parts that are there.
 func (d *daemonState) mcp() func(operate bool) http.Handler {
 	return mcp.New(mcp.Options{
-		Sampler: d.sampler, Services: d.services.manager, Logs: d.services.logs, Version: version.Version, Log: d.log.With("component", "mcp"),
+		Sampler: d.sampler, Services: d.services.manager, Logs: d.services.logs, Base: d.knowledge.base, Searcher: d.knowledge.searcher, Version: version.Version, Log: d.log.With("component", "mcp"),
 	}).For
 }

@@ -37,7 +37,7 @@ func (d *daemonState) reload(ctx context.Context) error {
 	}
 	if err == nil {
 		// It checks all of them before it changes any. What follows cannot fail any more.
-		err = d.services.manager.Sync(ctx, next.Definitions(), "configuration")
+		err = d.services.manager.Sync(ctx, definitions(next, nil), "configuration")
 	}
 	d.reloads.note(err)
 	if err != nil {
@@ -62,6 +62,7 @@ func (d *daemonState) reload(ctx context.Context) error {
 	}
 	d.store.SetBackup(time.Duration(c.Storage.Backup.Every), c.Storage.Backup.Keep)
 	c.Web.ListenAddresses, c.Web.Socket, c.Storage.Path = old.Web.ListenAddresses, old.Web.Socket, old.Storage.Path
+	c.Knowledge.Roots = old.Knowledge.Roots // still the ones that are scanned
 	d.loaded.Store(next)
 	d.log.Info("configuration reloaded", "file", next.File)
 	return nil
@@ -76,6 +77,11 @@ func needRestart(old, c *config.Config) []string {
 		"web.config_file":      old.Web.ConfigFile == c.Web.ConfigFile,
 		"storage.path":         old.Storage.Path == c.Storage.Path,
 		"log.format":           old.Log.Format == c.Log.Format,
+
+		"knowledge.roots":         slices.Equal(old.Knowledge.Roots, c.Knowledge.Roots),
+		"knowledge.max_file_size": old.Knowledge.MaxFileSize == c.Knowledge.MaxFileSize,
+		"knowledge.scan.every":    old.Knowledge.Scan.Every == c.Knowledge.Scan.Every,
+		"knowledge.scan.watch":    old.Knowledge.Scan.Watch == c.Knowledge.Scan.Watch,
 	} {
 		if !same {
 			keys = append(keys, key)

@@ -53,7 +53,7 @@ func (d *daemonState) openServices(ctx context.Context, c *config.Config) error 
 		log.Warn("services cannot notify: watchdogs and notify probes will fail", "err", err)
 	}
 	manager, err := control.New(ctx, control.Options{
-		Store: d.store, Bus: &d.bus, Launcher: s.keeper, Log: log, BootID: keeper.BootID(), Files: d.loaded.Load().Definitions(),
+		Store: d.store, Bus: &d.bus, Launcher: s.keeper, Log: log, BootID: keeper.BootID(), Files: definitions(d.loaded.Load(), nil),
 		NotifyDir: notify, Tail: s.tail, Lines: s.lines, PortOwner: s.portOwner, Resources: s.resources, LogCounts: s.keeper.LogCounts,
 	})
 	if err != nil {

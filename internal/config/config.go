@@ -31,8 +31,9 @@ type Config struct {
 	Storage  Storage  `yaml:"storage" doc:"Where the server keeps its state."`
 	Usage    Usage    `yaml:"usage" doc:"Prices and budgets of calls to outside APIs, see docs/usage.md."`
 	// Services are the definitions that the file owns, as given, each with its name; see [Loaded.Definitions].
-	Services map[string]*control.Spec `yaml:"services" doc:"Services and jobs by name, as this file defines them. They can be changed here only."`
-	Compat   Compat                   `yaml:"compat" doc:"Behaviour of the older backend for clients that rely on it."`
+	Services  map[string]*control.Spec `yaml:"services" doc:"Services and jobs by name, as this file defines them. They can be changed here only."`
+	Knowledge Knowledge                `yaml:"knowledge" doc:"Folders of knowledge that are scanned and searched."`
+	Compat    Compat                   `yaml:"compat" doc:"Behaviour of the older backend for clients that rely on it."`
 }
 
 // Web says where the server listens and whom it answers.
@@ -123,6 +124,10 @@ func defaults(state string) Config {
 			Processes: Processes{Top: 50},
 		},
 		Storage: Storage{Path: state, Backup: Backup{Every: unit.Duration(time.Hour), Keep: 24}},
+		Knowledge: Knowledge{
+			Scan:        KnowledgeScan{Every: unit.Duration(10 * time.Minute), Watch: true},
+			MaxFileSize: 8 << 20,
+		},
 	}
 }
 
@@ -141,6 +146,14 @@ var crossChecks = []struct {
 	{[]string{"exporter.ports.end", "exporter.ports.start"}, func(c *Config) string {
 		if p := c.Exporter.Ports; p.Start > p.End {
 			return "end " + itoa(p.End) + " is below start " + itoa(p.Start) + "; accepted: start up to end"
+		}
+		return ""
+	}},
+	{[]string{"knowledge.roots"}, checkRoots},
+	{[]string{"knowledge.scan.command"}, checkScanCommand},
+	{[]string{"knowledge.write_back"}, func(c *Config) string {
+		if c.Knowledge.WriteBack {
+			return "true is not available yet, decisions are kept beside the files; accepted: false"
 		}
 		return ""
 	}},

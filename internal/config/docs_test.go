@@ -68,7 +68,7 @@ func TestEnvExampleLoads(t *testing.T) {
 	l := load(t, Options{Dir: dir})
 	want := defaults(filepath.Join(dir, "state"))
 	want.Web.Socket = "" // an empty variable switches it off
-	want.Web.AllowedHosts, want.Exporter.Disable = []string{}, []string{}
+	want.Web.AllowedHosts, want.Exporter.Disable, want.Knowledge.Scan.Command = []string{}, []string{}, []string{}
 	if !reflect.DeepEqual(l.Config, want) {
 		t.Errorf("got  %+v\nwant %+v", l.Config, want)
 	}
@@ -86,7 +86,10 @@ func TestExampleFileLoads(t *testing.T) {
 			t.Errorf("%s runs %q, which need not be there", name, s.Command)
 		}
 	}
-	l.Config.Services = nil
+	if want := filepath.Join(absolute(t, filepath.Dir(name)), "knowledge"); len(l.Config.Knowledge.Roots) != 1 || l.Config.Knowledge.Roots[0].Path != want {
+		t.Errorf("knowledge roots %+v, want %s", l.Config.Knowledge.Roots, want)
+	}
+	l.Config.Services, l.Config.Knowledge.Roots = nil, nil
 	if !reflect.DeepEqual(l.Config, want) || l.Sources["storage.path"].Kind != "default" {
 		t.Errorf("got  %+v\nwant %+v", l.Config, want)
 	}

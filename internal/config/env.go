@@ -37,6 +37,7 @@ func (l *loader) applyEnvironment(vars map[string]variable) {
 	known := slices.Clone(otherNames)
 	for _, f := range keys() {
 		if f.Env == "" {
+			l.applyOld(f, vars)
 			continue
 		}
 		known = append(known, f.Env)
@@ -91,6 +92,12 @@ func (l *loader) applyOld(f *field, vars map[string]variable) {
 		switch {
 		case wrong != "":
 			l.problem(f.Key, from, wrong)
+		case value != "" && rule.set != nil:
+			if wrong := rule.set(l, value); wrong != "" {
+				l.problem(f.Key, from, wrong)
+				continue
+			}
+			l.replaced(f, from)
 		case value != "":
 			l.set(f, from, []string{value})
 		}
@@ -103,6 +110,11 @@ func (l *loader) set(f *field, from Source, values []string) {
 		l.problem(f.Key, from, wrong)
 		return
 	}
+	l.replaced(f, from)
+}
+
+// replaced notes where the value of a key came from, and forgets the entries of the list that it replaces.
+func (l *loader) replaced(f *field, from Source) {
 	maps.DeleteFunc(l.out.Sources, func(key string, _ Source) bool {
 		return strings.HasPrefix(key, f.Key+"[") // entries of the list that this one replaces
 	})

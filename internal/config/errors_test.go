@@ -148,9 +148,30 @@ func TestBadFileIsShownWithPlaceAndRemedy(t *testing.T) {
 		{"second document", "log: {}\n---\nweb: {}\n", `controlcenter.yaml:2:1: a second document; accepted: one
     2 | ---
       | ^`},
-		{"no map at the top", "- web\n", `controlcenter.yaml:1:1: expected a map, got a list; accepted: a map of keys: web, auth, log, stream, exporter, storage, usage, services, compat
+		{"no map at the top", "- web\n", `controlcenter.yaml:1:1: expected a map, got a list; accepted: a map of keys: web, auth, log, stream, exporter, storage, usage, services, knowledge, compat
     1 | - web
       | ^`},
+		{"root without a path", "knowledge: {roots: [{id: main}]}\n", `controlcenter.yaml:1:20: knowledge.roots: entry 0 has no path; accepted: a path
+    1 | knowledge: {roots: [{id: main}]}
+      |                    ^`},
+		{"two roots of one name", "knowledge: {roots: [{id: a, path: x}, {id: a, path: y}]}\n", `controlcenter.yaml:1:20: knowledge.roots: entry 1 has the id "a" of another; accepted: each id once
+    1 | knowledge: {roots: [{id: a, path: x}, {id: a, path: y}]}
+      |                    ^`},
+		{"root with a bad id", "knowledge: {roots: [{id: a b, path: x}]}\n", `controlcenter.yaml:1:26: knowledge.roots[0].id: "a b" is not of the accepted form; accepted: 1 to 50 letters, digits, _ and -
+    1 | knowledge: {roots: [{id: a b, path: x}]}
+      |                          ^`},
+		{"scan command without a root", "knowledge: {scan: {command: [tool]}}\n", `controlcenter.yaml:1:29: knowledge.scan.command: needs a root to run in; accepted: knowledge.roots beside it
+    1 | knowledge: {scan: {command: [tool]}}
+      |                             ^`},
+		{"placeholder nobody fills", "knowledge: {roots: [{id: a, path: x}], scan: {command: [tool, \"{creater}\"]}}\n", `controlcenter.yaml:1:56: knowledge.scan.command: "{creater}" stands for nothing; accepted: {creator}, {priority}, {force}, {max_videos}
+    1 | knowledge: {roots: [{id: a, path: x}], scan: {command: [tool, "{creater}"]}}
+      |                                                        ^`},
+		{"name of the scan job taken", "knowledge: {roots: [{id: a, path: x}], scan: {command: [tool]}}\nservices: {kb_scan: {command: [a]}}\n", `controlcenter.yaml:1:56: knowledge.scan.command: runs as the job kb-scan, which services.kb_scan defines too; accepted: one of the two
+    1 | knowledge: {roots: [{id: a, path: x}], scan: {command: [tool]}}
+      |                                                        ^`},
+		{"writing back", "knowledge: {write_back: true}\n", `controlcenter.yaml:1:25: knowledge.write_back: true is not available yet, decisions are kept beside the files; accepted: false
+    1 | knowledge: {write_back: true}
+      |                         ^`},
 		{"not text", "log: {}\n# \xff\n", `controlcenter.yaml:2:3: not UTF-8 text
     2 | # �
       |   ^`},
@@ -169,7 +190,7 @@ controlcenter.yaml:3:10: log.level: "loud" is unknown; accepted: debug, info, wa
 controlcenter.yaml:4:20: stream.interval: "90s" is out of range; accepted: 1s to 1m
     4 | stream: {interval: 90s}
       |                    ^`},
-		{"escape sequence", "\"\\e[2J\": 1\n", "controlcenter.yaml:1:1: \ufffd[2J: unknown key; known keys: web, auth, log, stream, exporter, storage, usage, services, compat\n    1 | \"\\e[2J\": 1\n      | ^"},
+		{"escape sequence", "\"\\e[2J\": 1\n", "controlcenter.yaml:1:1: \ufffd[2J: unknown key; known keys: web, auth, log, stream, exporter, storage, usage, services, knowledge, compat\n    1 | \"\\e[2J\": 1\n      | ^"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := failure(t, Options{}, c.yaml, ""); got != c.want {

@@ -25,6 +25,7 @@ var formats = map[string]format{
 	"folder":   {"a path", folder},
 	"pattern":  {"names of letters, digits and . _ : / @ + -, with * for any text and a vertical bar between alternatives; empty for any", pattern},
 	"file":     {"a path", folder},
+	"rootid":   {"1 to 50 letters, digits, _ and -", rootID},
 }
 
 var (
@@ -33,6 +34,7 @@ var (
 	digitsAndDots = regexp.MustCompile(`^[0-9.]+$`)
 	zonePattern   = regexp.MustCompile(`^[A-Za-z0-9._-]*$`) // interface names; netip takes any text
 	namePattern   = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+	rootPattern   = regexp.MustCompile(`^[A-Za-z0-9_-]{1,50}$`)
 	globPattern   = regexp.MustCompile(`^[A-Za-z0-9*][A-Za-z0-9._:/@+*-]*(\|[A-Za-z0-9*][A-Za-z0-9._:/@+*-]*)*$`)
 	schemePattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]*$`)
 )
@@ -102,6 +104,8 @@ func origin(s string) (string, bool) {
 	}
 	return u.Scheme + "://" + norm, true
 }
+
+func rootID(s string) (string, bool) { return s, rootPattern.MatchString(s) }
 
 func name(s string) (string, bool) { return s, namePattern.MatchString(s) }
 

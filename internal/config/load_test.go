@@ -42,6 +42,10 @@ func TestNothingConfiguredGivesDefaults(t *testing.T) {
 			Processes: Processes{Top: 50},
 		},
 		Storage: Storage{Path: filepath.Join(dir, "state"), Backup: Backup{Every: unit.Duration(time.Hour), Keep: 24}},
+		Knowledge: Knowledge{
+			Scan:        KnowledgeScan{Every: unit.Duration(10 * time.Minute), Watch: true},
+			MaxFileSize: 8 << 20,
+		},
 	}
 	if !reflect.DeepEqual(l.Config, want) {
 		t.Errorf("got  %+v\nwant %+v", l.Config, want)
@@ -244,7 +248,8 @@ func TestOldNames(t *testing.T) {
 		{"ports", "PORT_SCAN_START=1 PORT_SCAN_END=65535", func(c *Config) { c.Exporter.Ports = Ports{1, 65535} }},
 		{"debug off", "DEBUG=False", func(*Config) {}},
 		{"empty", "HOST= PORT= DEBUG= CORS_ORIGINS= WS_UPDATE_INTERVAL= PORT_SCAN_START=", func(*Config) {}},
-		{"those of later", "JWT_SECRET=x OLLAMA_URL=x AI_AGENTS_ROOT=/x DEFAULT_ADMIN_PASSWORD=x", func(*Config) {}},
+		{"knowledge", "AI_AGENTS_ROOT=/x/", func(c *Config) { c.Knowledge.Roots = []KnowledgeRoot{{"main", "/x"}} }},
+		{"those of later", "JWT_SECRET=x OLLAMA_URL=x DEFAULT_ADMIN_PASSWORD=x", func(*Config) {}},
 		{"case matters", "debug=true host=0.0.0.0", func(*Config) {}},
 		{"a compiler's", "CC=gcc CC_x86_64_unknown_linux_gnu=gcc", func(*Config) {}},
 		{"of the client commands", "CC_URL=http://x CC_TOKEN=y", func(*Config) {}},

@@ -3,6 +3,7 @@ package config
 import (
 	"net"
 	"net/netip"
+	"reflect"
 	"strconv"
 	"strings"
 )
@@ -15,11 +16,13 @@ type oldRule struct {
 	// value returns the text for the key, "" to leave it, or why a variable cannot be used: warn skips it, wrong is an error.
 	// get returns "" for a variable that is not set.
 	value func(get func(string) string) (value, warn, wrong string)
+	// set puts the value in force, for keys that one word of text cannot give; nil = as a variable of ours would.
+	set func(l *loader, value string) (wrong string)
 }
 
 var oldRules = []oldRule{
-	{"web.listen_addresses", []string{"HOST", "PORT"}, "one address `HOST:PORT`; the part that is not set is `127.0.0.1` or `8080`. `HOST` counts only as an IP address or `localhost`: some shells and tools export it with another meaning", oldListen},
-	{"web.cors_origins", []string{"CORS_ORIGINS"}, "comma list or JSON list", same("CORS_ORIGINS")},
+	{"web.listen_addresses", []string{"HOST", "PORT"}, "one address `HOST:PORT`; the part that is not set is `127.0.0.1` or `8080`. `HOST` counts only as an IP address or `localhost`: some shells and tools export it with another meaning", oldListen, nil},
+	{"web.cors_origins", []string{"CORS_ORIGINS"}, "comma list or JSON list", same("CORS_ORIGINS"), nil},
 	{"stream.interval", []string{"WS_UPDATE_INTERVAL"}, "whole seconds", func(get func(string) string) (string, string, string) {
 		s := get("WS_UPDATE_INTERVAL")
 		if s == "" {
@@ -29,16 +32,17 @@ var oldRules = []oldRule{
 			return "", "", quote(s) + " is not a whole number of seconds; accepted: 1 to 60"
 		}
 		return s + "s", "", ""
-	}},
-	{"exporter.ports.start", []string{"PORT_SCAN_START"}, "", same("PORT_SCAN_START")},
-	{"exporter.ports.end", []string{"PORT_SCAN_END"}, "", same("PORT_SCAN_END")},
-	{"log.level", []string{"DEBUG"}, "`true`, `1`, `yes` or `on` is `debug`; `false`, `0`, `no` or `off` leaves the level as it is", oldDebug},
+	}, nil},
+	{"exporter.ports.start", []string{"PORT_SCAN_START"}, "", same("PORT_SCAN_START"), nil},
+	{"exporter.ports.end", []string{"PORT_SCAN_END"}, "", same("PORT_SCAN_END"), nil},
+	{"knowledge.roots", []string{"AI_AGENTS_ROOT"}, "one root with the id `main`", same("AI_AGENTS_ROOT"), oldRoot},
+	{"log.level", []string{"DEBUG"}, "`true`, `1`, `yes` or `on` is `debug`; `false`, `0`, `no` or `off` leaves the level as it is", oldDebug, nil},
 }
 
 // oldUnused are variables that may stay in the environment or .env of somebody who comes from the old backend.
 var oldUnused = []string{
 	"OLLAMA_URL", "JWT_SECRET", "JWT_ALGORITHM", "JWT_EXPIRATION_HOURS", "DEFAULT_ADMIN_USERNAME", "DEFAULT_ADMIN_PASSWORD",
-	"COMFYUI_DIR", "COMFYUI_PYTHON_PATH", "MEOWPING_DIR", "AI_AGENTS_ROOT", "KB_SCHEDULER_PATH", "KEYS_API_DIR", "YOUTUBE_API_KEY_FILE",
+	"COMFYUI_DIR", "COMFYUI_PYTHON_PATH", "MEOWPING_DIR", "KB_SCHEDULER_PATH", "KEYS_API_DIR", "YOUTUBE_API_KEY_FILE",
 }
 
 func same(name string) func(func(string) string) (string, string, string) {
@@ -77,6 +81,16 @@ func oldDebug(get func(string) string) (value, warn, wrong string) {
 		// Other programs read DEBUG too ("app:*"), so this is no reason to refuse to start.
 		return "", "environment DEBUG: " + quote(s) + " is neither true nor false, so it is ignored", ""
 	}
+}
+
+// oldRoot makes the folder of the older backend the only root.
+func oldRoot(l *loader, path string) (wrong string) {
+	r := KnowledgeRoot{ID: "main"}
+	field, _ := reflect.TypeFor[KnowledgeRoot]().FieldByName("Path")
+	if wrong = setScalar(reflect.ValueOf(&r.Path).Elem(), field.Tag, l.dir, path); wrong == "" {
+		l.out.Config.Knowledge.Roots = []KnowledgeRoot{r}
+	}
+	return wrong
 }
 
 const databaseURLWarning = "environment DATABASE_URL: not used, the state is kept below storage.path; remove the variable"
