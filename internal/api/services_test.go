@@ -134,11 +134,10 @@ func TestWrongRequestsToServicesAreRefused(t *testing.T) {
 	} {
 		t.Run(c.method+" "+c.path, func(t *testing.T) {
 			var body *strings.Reader
-			headers := []string{}
 			r := reply{}
 			if c.body != "" {
-				body, headers = strings.NewReader(c.body), []string{"Content-Type", "application/json"}
-				r = p.ask(c.method, c.path, body, headers...)
+				body = strings.NewReader(c.body)
+				r = p.ask(c.method, c.path, body, "Content-Type", "application/json")
 			} else {
 				r = p.ask(c.method, c.path, nil)
 			}
