@@ -438,8 +438,11 @@ func TestKnowledgeRefusesWhatIsWrongAndNamesIt(t *testing.T) {
 		status int
 		want   string
 	}{
-		{"?level=L4", 422, "level: must be one of L1, L2, L3, all"}, {"/none", 404, "Agent 'none' not found."}, {"/none/knowledge", 404, "not found"},
-		{"/none/hierarchy", 404, "not found"}, {"?page_size=0", 422, "page_size"},
+		{"?level=L4", 422, "level: must be one of L1, L2, L3, all"},
+		{"/none", 404, "Agent 'none' not found."},
+		{"/none/knowledge", 404, "not found"},
+		{"/none/hierarchy", 404, "not found"},
+		{"?page_size=0", 422, "page_size"},
 	} {
 		wantProblem(t, k.get("/api/agents"+c.path), c.status, c.want)
 	}

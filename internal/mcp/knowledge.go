@@ -102,7 +102,8 @@ func (o *Options) knowledgeTools(s *mcp.Server) {
 	reads(s, "kb_insights", "Insights", "Statements with confidence, review status and the link to the video at its time.", func(ctx context.Context, in insightQuery) (struct {
 		Total    int       `json:"total"`
 		Insights []Insight `json:"insights"`
-	}, error) {
+	}, error,
+	) {
 		out := struct {
 			Total    int       `json:"total"`
 			Insights []Insight `json:"insights"`
@@ -131,7 +132,8 @@ func (o *Options) knowledgeTools(s *mcp.Server) {
 		Search   string `json:"search,omitempty" jsonschema:"part of name or focus"`
 	}) (struct {
 		Creators []Creator `json:"creators"`
-	}, error) {
+	}, error,
+	) {
 		out := struct {
 			Creators []Creator `json:"creators"`
 		}{[]Creator{}}

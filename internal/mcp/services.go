@@ -53,7 +53,8 @@ func (o *Options) serviceTools(s *mcp.Server, operate bool) {
 	}
 	reads(s, "services_list", "Services", "All managed services and jobs with their state.", func(context.Context, none) (struct {
 		Services []Service `json:"services"`
-	}, error) {
+	}, error,
+	) {
 		out := struct {
 			Services []Service `json:"services"`
 		}{[]Service{}}

@@ -75,7 +75,8 @@ func (o *Options) systemTools(s *mcp.Server) {
 		Port int `json:"port,omitempty" jsonschema:"only this port; 0 = all"`
 	}) (struct {
 		Ports []Listener `json:"ports"`
-	}, error) {
+	}, error,
+	) {
 		out := struct {
 			Ports []Listener `json:"ports"`
 		}{[]Listener{}}
@@ -93,7 +94,8 @@ func (o *Options) systemTools(s *mcp.Server) {
 		Limit int    `json:"limit,omitempty" jsonschema:"1 to 100, default 15"`
 	}) (struct {
 		Processes []Process `json:"processes"`
-	}, error) {
+	}, error,
+	) {
 		out := struct {
 			Processes []Process `json:"processes"`
 		}{[]Process{}}
