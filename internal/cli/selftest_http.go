@@ -60,6 +60,9 @@ func (s *selftest) routeProbes() ([]probe, error) {
 		if _, stream := op.Responses["101"]; stream {
 			continue
 		}
+		if path == "/api/knowledge/events" || path == "/api/knowledge/search" {
+			continue // one does not end, the other needs a query
+		}
 		out = append(out, probe{name: "GET " + path, run: func(ctx context.Context) (string, error) { return s.tryRoute(ctx, path, &op) }})
 	}
 	return out, nil

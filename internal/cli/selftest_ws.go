@@ -36,7 +36,7 @@ func (s *selftest) streams() []stream {
 			continue
 		}
 		upgrade, ok := op.Responses["101"]
-		if !ok || strings.Contains(path, "{") {
+		if !ok || strings.Contains(path, "{") || path == "/api/knowledge/ws" { // it speaks only while a scan runs
 			continue
 		}
 		i := slices.IndexFunc(out, func(st stream) bool { return st.path == path })
