@@ -9,13 +9,22 @@ import (
 	"controlcenter/control/logs"
 )
 
-// unknownAfter is how long the end of a run that is not our child may stay untold before it is unknown: the daemon, if it is
-// the parent now, tells within moments.
-const unknownAfter = 3 * time.Second
+// Waits for the ends of runs that are not our children.
+const (
+	// unknownAfter is how long such an end may stay untold, when nobody is known to be the parent, before it is unknown: the
+	// kernel tells it once whoever is the parent has reaped, which is moments.
+	unknownAfter = 3 * time.Second
+	// givenWithin is how long a daemon may take to hand over what it holds. Before that nothing is booked: the last lines of a
+	// run that has ended are in a pipe which only the daemon has.
+	givenWithin = 30 * time.Second
+	// askEvery is the interval of looking again.
+	askEvery = 5 * time.Millisecond
+)
 
 // takeUp goes on from the journal of a keeper that was killed. Its runs are nobody's children here: their ends are seen, and
 // how they ended is asked of the kernel or told by the daemon.
 func (k *keeper) takeUp(all []*entryRun) {
+	k.lostAt = time.Now()
 	for _, known := range all {
 		b := known.begin
 		r := &run{id: b.Run, service: b.Service, gen: b.Gen, at: b.At, raw: b.Raw, foster: true, over: make(chan struct{})}
@@ -77,20 +86,38 @@ func (k *keeper) foster(r *run, handle *os.File) {
 		if alive {
 			r.proc.waitForeign(r.pid, r.ticks)
 		}
-		// Who was its parent may know, or the kernel.
-		for deadline := time.Now().Add(unknownAfter); ; time.Sleep(10 * time.Millisecond) {
-			k.mu.Lock()
-			over := r.exit != nil
-			k.mu.Unlock()
-			if over {
-				return
-			}
-			e := r.proc.foreignEnd()
-			if (e != nil || time.Now().After(deadline)) && k.ended(r, e, nil) {
-				return
-			}
-		}
+		k.bookForeign(r, time.Now())
 	}()
+}
+
+// bookForeign books the end of a run that is not our child, which was seen at some time: what its parent tells, else what the
+// kernel knows, else unknown.
+func (k *keeper) bookForeign(r *run, seen time.Time) {
+	for ; ; time.Sleep(askEvery) {
+		k.mu.Lock()
+		over := r.exit != nil
+		given := k.given || time.Since(k.lostAt) > givenWithin
+		e, mine := r.told, r.mine && k.peer != nil
+		k.mu.Unlock()
+		switch {
+		case over:
+			return
+		case !given, e == nil && mine: // the daemon has its pipes, or will tell
+			continue
+		case e == nil:
+			e = r.proc.foreignEnd()
+		}
+		if (e != nil || time.Since(seen) > unknownAfter) && k.ended(r, e, nil) {
+			return
+		}
+	}
+}
+
+// handedOver notes that the daemon has handed over all it held, or holds nothing.
+func (k *keeper) handedOver() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.given = true
 }
 
 // adopt takes the descriptors of a run that the daemon held.
@@ -101,12 +128,21 @@ func (k *keeper) adopt(m *message, files []*os.File) {
 	}
 	k.mu.Lock()
 	r := k.runs[m.State.Run]
-	if r == nil || r.out != nil || r.err != nil || !r.foster {
+	for r != nil && r.ending {
+		k.settled.Wait()
+	}
+	if r == nil { // it ended and was acknowledged, but what it wrote last may not have been read
+		r = &run{id: m.State.Run, service: m.State.Service, at: m.State.At, foster: true, over: make(chan struct{}), exit: &control.Exit{}}
+	}
+	if r.out != nil || r.err != nil || !r.foster {
 		k.mu.Unlock()
-		closeAll(files) // it ended and was acknowledged, or it is ours
+		closeAll(files) // it is ours, or was handed over before
 		return
 	}
 	r.mine = m.Mine
+	if !m.Status.unknown() {
+		r.told = m.Status
+	}
 	if r.spec == nil {
 		r.spec = m.Launch
 	}
@@ -132,11 +168,18 @@ func (k *keeper) adopt(m *message, files []*os.File) {
 	k.mu.Unlock()
 	svc := k.serviceOf(r.service)
 	if over { // its end is known, what it wrote last is not read yet
-		if err := svc.openWriter(logs.Settings{}, r); err == nil {
-			k.pump(r)
-			k.drain(r)
-			svc.close(r)
+		if r.out == nil && r.err == nil {
+			return
 		}
+		if err := svc.openWriter(logs.Settings{}, r); err != nil {
+			k.log.Error("read what a run wrote last", "run", r.id, "err", err)
+			closeAll([]*os.File{r.out, r.err})
+			return
+		}
+		svc.mark(fmt.Sprintf("gap why=keeper-lost run=%s", r.id))
+		k.pump(r)
+		k.drain(r)
+		svc.close(r)
 		return
 	}
 	if r.spec != nil {
@@ -155,12 +198,14 @@ func (k *keeper) adopt(m *message, files []*os.File) {
 	}
 }
 
-// reaped is told by a daemon that was the parent of a run.
+// reaped is told by a daemon that was the parent of a run; nil = somebody else was faster.
 func (k *keeper) reaped(id string, e *ending) {
 	k.mu.Lock()
-	r := k.runs[id]
-	k.mu.Unlock()
-	if r != nil && r.foster {
-		k.ended(r, e, nil)
+	defer k.mu.Unlock()
+	if r := k.runs[id]; r != nil && r.foster {
+		r.mine = false
+		if !e.unknown() {
+			r.told = e
+		}
 	}
 }

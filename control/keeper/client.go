@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -37,6 +38,8 @@ type Client struct {
 	waiting map[uint64]chan *message
 	nextID  uint64
 	held    map[string]*held
+	given   keeperID // who has got what is held
+	met     bool     // there was a keeper before
 	peer    Peer
 
 	countsMu sync.Mutex
@@ -52,12 +55,19 @@ type Peer struct {
 	Up    bool
 }
 
+// keeperID tells one keeper process from the next; an upgrade in place changes nothing.
+type keeperID struct {
+	pid   int
+	began time.Time
+}
+
 // held is what the daemon keeps of a run, so that it outlives the keeper.
 type held struct {
 	state control.RunState
 	spec  *control.LaunchSpec
 	files map[string]*os.File // out, err, pid
 	mine  bool                // its keeper is dead and this process is its parent now
+	ended *ending             // how it ended, if we were its parent
 }
 
 func (h *held) close() {
@@ -87,7 +97,7 @@ func (c *Client) Run(ctx context.Context) error {
 		c.o.Log.Warn("exit codes of services are unknown when their keeper is killed", "err", err)
 	}
 	var strays sync.WaitGroup
-	strays.Go(func() { reapStrays(ctx) })
+	strays.Go(func() { reapStrays(ctx, c.keeps) })
 	defer strays.Wait()
 	first := true
 	for failed := false; ; {
@@ -154,7 +164,6 @@ func (c *Client) session(ctx context.Context, cn *conn, first bool) error {
 	}
 	_ = cn.nc.SetReadDeadline(time.Time{})
 	c.mu.Lock()
-	other := c.peer.PID != 0 && c.peer.PID != hello.PID
 	c.peer = Peer{PID: hello.PID, Build: hello.Build, Since: hello.Started, Up: true}
 	c.mu.Unlock()
 
@@ -162,7 +171,7 @@ func (c *Client) session(ctx context.Context, cn *conn, first bool) error {
 	defer after.Wait()
 	ended := make(chan struct{})
 	defer close(ended)
-	after.Go(func() { c.afterHello(ctx, cn, hello, other, first) })
+	after.Go(func() { c.afterHello(ctx, cn, hello, first) })
 	defer c.part(cn)
 	for {
 		m, files, err := cn.receive()
@@ -194,11 +203,13 @@ func (c *Client) session(ctx context.Context, cn *conn, first bool) error {
 }
 
 // afterHello gives a new keeper what the last one had, replaces an old binary, and then lets everybody talk.
-func (c *Client) afterHello(ctx context.Context, cn *conn, hello *message, other, first bool) {
+func (c *Client) afterHello(ctx context.Context, cn *conn, hello *message, first bool) {
 	ctx, cancel := context.WithTimeout(ctx, checkTime+20*time.Second)
 	defer cancel()
-	if other {
-		c.giveOver(ctx, cn)
+	if err := c.giveOver(ctx, cn, keeperID{hello.PID, hello.Started}); err != nil {
+		c.o.Log.Warn("hand runs over", "err", err)
+		cn.close() // and once more
+		return
 	}
 	if hello.Build != c.o.Build && passes {
 		if err := c.replace(ctx, cn); err != nil {
@@ -211,6 +222,7 @@ func (c *Client) afterHello(ctx context.Context, cn *conn, hello *message, other
 			cn.close()
 			return
 		}
+		c.dropOthers(answer.States)
 		for i := range answer.States {
 			if x := answer.States[i].Exit; x != nil {
 				c.drop(x.Run)
@@ -333,6 +345,9 @@ func (c *Client) ask(ctx context.Context, cn *conn, m *message, files ...*os.Fil
 func (c *Client) Launch(ctx context.Context, l control.LaunchSpec) (control.Started, error) {
 	answer, err := c.call(ctx, &message{Op: opLaunch, Launch: &l})
 	if err != nil {
+		if _, ok := errors.AsType[*control.LaunchError](err); ok {
+			c.drop(l.Run) // its pipes came before it did
+		}
 		return control.Started{}, err
 	}
 	if answer.State == nil {
@@ -403,33 +418,57 @@ func (c *Client) LogCounts(service string) (control.LogCounts, bool) {
 	return n, ok
 }
 
-// hold keeps the descriptors of a run.
+// hold keeps the descriptors of a run. Those it has had longer stay: they are the same pipes, and an older handle of a process
+// knows all that a newer one does.
 func (c *Client) hold(m *message, files []*os.File) {
 	if m.State == nil {
 		closeAll(files)
 		return
 	}
-	h := &held{state: *m.State, spec: m.Launch, files: map[string]*os.File{}}
-	for i, name := range m.FDs {
-		h.files[name] = files[i]
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if old := c.held[h.state.Run]; old != nil {
-		// A keeper that has just taken a run up has no pipes of it yet: ours are the only ones.
-		for name, f := range old.files {
-			if h.files[name] != nil {
-				_ = f.Close()
-			} else {
-				h.files[name] = f
-			}
-		}
-		h.mine = old.mine
-		if h.spec == nil {
-			h.spec = old.spec
+	h := c.held[m.State.Run]
+	if h == nil {
+		h = &held{files: map[string]*os.File{}}
+		c.held[m.State.Run] = h
+	}
+	if m.State.PID != 0 || h.state.Run == "" {
+		h.state = *m.State
+	}
+	if m.Launch != nil {
+		h.spec = m.Launch
+	}
+	for i, name := range m.FDs {
+		if h.files[name] == nil {
+			h.files[name] = files[i]
+		} else {
+			_ = files[i].Close()
 		}
 	}
-	c.held[h.state.Run] = h
+}
+
+// keeps says whether a process is the main one of a run that is held.
+func (c *Client) keeps(pid int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, h := range c.held {
+		if h.state.PID == pid {
+			return true
+		}
+	}
+	return false
+}
+
+// dropOthers closes what is held of runs that the keeper does not know: they never began.
+func (c *Client) dropOthers(known []control.RunState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for run, h := range c.held {
+		if !slices.ContainsFunc(known, func(s control.RunState) bool { return s.Run == run }) {
+			delete(c.held, run)
+			h.close()
+		}
+	}
 }
 
 // drop closes what is held of a run that has ended.
@@ -442,35 +481,82 @@ func (c *Client) drop(run string) {
 	}
 }
 
-// giveOver hands the runs of a keeper that is dead to the one that took its place.
-func (c *Client) giveOver(ctx context.Context, cn *conn) {
+// giveOver hands the runs of a keeper that is dead to the one that took its place, and tells it when that is all.
+func (c *Client) giveOver(ctx context.Context, cn *conn, to keeperID) error {
 	c.mu.Lock()
-	all := make(map[string]*held, len(c.held))
-	for run, h := range c.held {
-		all[run] = h
+	done := c.given == to
+	runs := slices.Collect(maps.Keys(c.held))
+	if !c.met {
+		runs = nil // what is held came from this one
 	}
+	c.met = true
 	c.mu.Unlock()
-	for run, h := range all {
-		c.mu.Lock()
-		if !h.mine && childOfOurs(h.state.PID) {
-			h.mine = true
-			if own, err := duplicateOrNil(h.files["pid"]); err == nil {
-				go c.tellEnd(ctx, run, h.state.PID, own)
-			}
-		}
-		m := &message{Op: opAdopt, State: &h.state, Launch: h.spec, Mine: h.mine}
-		var files []*os.File
-		for name, f := range h.files {
-			if d, err := duplicate(f); err == nil {
-				m.FDs, files = append(m.FDs, name), append(files, d)
-			}
-		}
-		c.mu.Unlock()
-		if _, err := c.ask(ctx, cn, m, files...); err != nil {
-			c.o.Log.Warn("hand run over", "run", run, "err", err)
-		}
-		closeAll(files)
+	if done {
+		return nil
 	}
+	if len(runs) > 0 { // a run whose beginning was not told in time has its number from the new keeper
+		answer, err := c.ask(ctx, cn, &message{Op: opRuns})
+		if err != nil {
+			return err
+		}
+		for i := range answer.States {
+			c.number(&answer.States[i])
+		}
+	}
+	for _, run := range runs {
+		m, files := c.adoption(ctx, run)
+		if m == nil {
+			continue
+		}
+		_, err := c.ask(ctx, cn, m, files...)
+		closeAll(files)
+		if err != nil {
+			return err
+		}
+	}
+	_, err := c.ask(ctx, cn, &message{Op: opGiven})
+	if errors.Is(err, control.ErrNotConnected) || ctx.Err() != nil {
+		return err
+	}
+	c.mu.Lock() // a keeper that does not know the word waits for nothing
+	defer c.mu.Unlock()
+	c.given = to
+	return nil
+}
+
+// number notes which process a held run is.
+func (c *Client) number(s *control.RunState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h := c.held[s.Run]; h != nil && h.state.PID == 0 {
+		h.state = *s
+		h.state.Exit = nil
+	}
+}
+
+// adoption makes the message that hands a run over, with second descriptors which the caller closes; nil = it is held no more.
+// If this process is the parent of the run now, it begins to wait for its end.
+func (c *Client) adoption(ctx context.Context, run string) (*message, []*os.File) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h := c.held[run]
+	if h == nil {
+		return nil, nil
+	}
+	if !h.mine && childOfOurs(h.state.PID) {
+		h.mine = true
+		own, _ := duplicateOrNil(h.files["pid"]) // without one a thread waits
+		go c.tellEnd(ctx, run, h.state.PID, own)
+	}
+	state := h.state
+	m := &message{Op: opAdopt, State: &state, Launch: h.spec, Mine: h.mine, Status: h.ended}
+	var files []*os.File
+	for name, f := range h.files {
+		if d, err := duplicate(f); err == nil {
+			m.FDs, files = append(m.FDs, name), append(files, d)
+		}
+	}
+	return m, files
 }
 
 // duplicateOrNil is duplicate for a file that may not be there.
@@ -484,9 +570,11 @@ func duplicateOrNil(f *os.File) (*os.File, error) {
 // tellEnd waits for the end of a run whose parent this process became, and tells the keeper how it ended.
 func (c *Client) tellEnd(ctx context.Context, run string, pid int, handle *os.File) {
 	e := waitChild(pid, handle)
-	if e == nil {
-		return
+	c.mu.Lock()
+	if h := c.held[run]; h != nil { // the next keeper is told too, should this one die before it has written it down
+		h.ended, h.mine = e, e != nil
 	}
+	c.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	for ctx.Err() == nil {

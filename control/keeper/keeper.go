@@ -38,10 +38,12 @@ type keeper struct {
 	settled   *sync.Cond // spawning or finishing has fallen
 	runs      map[string]*run
 	services  map[string]*service
-	peer      *conn // the daemon; nil = it is away
-	spawning  int   // processes being started: a child nobody knows may be one of them
-	finishing int   // ends being dealt with
-	frozen    bool  // the binary is being replaced
+	peer      *conn     // the daemon; nil = it is away
+	spawning  int       // processes being started: a child nobody knows may be one of them
+	finishing int       // ends being dealt with
+	frozen    bool      // the binary is being replaced
+	given     bool      // of runs taken up, the daemon has handed over what it held
+	lostAt    time.Time // they were taken up
 	freeze    chan struct{}
 	quit      chan struct{} // closed: end, nothing runs
 	idleSince time.Time
@@ -206,6 +208,7 @@ func (k *keeper) greet(c *conn, m *message) {
 	k.back()
 	var live []*run
 	for _, r := range k.runs {
+		r.mine = false // of this daemon: it will say so
 		if r.exit == nil && r.pid != 0 {
 			live = append(live, r)
 		}
@@ -223,7 +226,15 @@ func (k *keeper) greet(c *conn, m *message) {
 }
 
 // pass gives the daemon second descriptors of a run, so that its pipes outlive this process.
-func (k *keeper) pass(c *conn, r *run) {
+func (k *keeper) pass(c *conn, r *run) { k.passSome(c, r, "out", "err", "pid") }
+
+// passPipes gives it those of a run that is about to begin: were we killed in between, the run would write into nothing.
+func (k *keeper) passPipes(c *conn, r *run) { k.passSome(c, r, "out", "err") }
+
+// passHandle gives it the handle, and the number, of a run whose pipes it has.
+func (k *keeper) passHandle(c *conn, r *run) { k.passSome(c, r, "pid") }
+
+func (k *keeper) passSome(c *conn, r *run, names ...string) {
 	if c == nil || !passes {
 		return
 	}
@@ -231,15 +242,19 @@ func (k *keeper) pass(c *conn, r *run) {
 	var files []*os.File
 	k.mu.Lock()
 	s := r.state()
-	for name, f := range map[string]*os.File{"out": r.out, "err": r.err, "pid": r.proc.handle()} {
+	all := map[string]*os.File{"out": r.out, "err": r.err, "pid": r.proc.handle()}
+	for _, name := range names {
+		f := all[name]
 		if f == nil || r.exit != nil {
 			continue
 		}
 		if d, err := duplicate(f); err == nil { // ours may be closed at any moment
 			m.FDs, files = append(m.FDs, name), append(files, d)
 		}
+		if name == "out" {
+			m.Launch = r.spec
+		}
 	}
-	m.Launch = r.spec
 	k.mu.Unlock()
 	m.State = &s
 	_ = c.send(m, files...) // who cannot be told has hung up
@@ -257,6 +272,7 @@ func (k *keeper) hangUp(c *conn) {
 	k.peer = nil
 	last := map[string]*run{}
 	for _, r := range k.runs {
+		r.mine = false // whose child it is now is not known
 		if o := last[r.service]; o == nil || r.at.After(o.at) {
 			last[r.service] = r
 		}
@@ -308,6 +324,9 @@ func (k *keeper) handle(c *conn, m *message, files []*os.File) {
 		_ = c.send(&message{ID: m.ID, Counts: k.counts()})
 	case opAdopt:
 		k.adopt(m, files)
+		_ = c.send(&message{ID: m.ID})
+	case opGiven:
+		k.handedOver()
 		_ = c.send(&message{ID: m.ID})
 	case opReaped:
 		k.reaped(m.Run, m.Status)

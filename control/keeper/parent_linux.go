@@ -16,9 +16,11 @@ func childOfOurs(pid int) bool {
 
 // waitChild blocks until a child has ended, takes it out of the system and returns how it ended; nil = somebody else did.
 func waitChild(pid int, handle *os.File) *ending {
-	p := proc{fd: handle}
-	defer p.release()
-	p.waitForeign(0, 0)
+	if handle != nil { // without one the wait below blocks a thread, not only us
+		p := proc{fd: handle}
+		defer p.release()
+		p.waitForeign(0, 0)
+	}
 	var ws unix.WaitStatus
 	var usage unix.Rusage
 	for {
@@ -44,8 +46,8 @@ func waitChild(pid int, handle *os.File) *ending {
 // process that is no more.
 const strayAge = 5 * time.Second
 
-// reapStrays takes children out of the system that nobody waits for.
-func reapStrays(ctx context.Context) {
+// reapStrays takes children out of the system that nobody waits for. Those of which kept says so are somebody's.
+func reapStrays(ctx context.Context, kept func(pid int) bool) {
 	tick := time.NewTicker(strayAge)
 	defer tick.Stop()
 	last := 0
@@ -56,7 +58,7 @@ func reapStrays(ctx context.Context) {
 		case <-tick.C:
 		}
 		pid, _ := peek(0)
-		for pid != 0 && pid == last {
+		for pid != 0 && pid == last && !kept(pid) {
 			reap(pid)
 			pid, _ = peek(0)
 		}

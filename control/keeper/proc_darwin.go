@@ -315,7 +315,7 @@ func childOfOurs(int) bool { return false }
 
 func waitChild(int, *os.File) *ending { return nil }
 
-func reapStrays(ctx context.Context) { <-ctx.Done() }
+func reapStrays(ctx context.Context, _ func(int) bool) { <-ctx.Done() }
 
 // shutDoors keeps every descriptor that this process has, also those it was born with, out of what it starts.
 func shutDoors() {

@@ -115,14 +115,21 @@ func (p *proc) signal(r *run, name string) error {
 func (p *proc) adopt(r *run, handle *os.File) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.fd = handle; handle == nil {
-		fd, err := unix.PidfdOpen(r.pid, unix.PIDFD_NONBLOCK)
-		if err != nil {
-			return false
+	if p.fd = handle; handle != nil {
+		return startTicks(r.pid) == r.ticks
+	}
+	fd, err := unix.PidfdOpen(r.pid, unix.PIDFD_NONBLOCK)
+	// The descriptor is open: from here on the number cannot be given away without it being seen. One that has ended and waits
+	// for its parent is still itself.
+	if _, _, born := procStat(r.pid); born != r.ticks {
+		if err == nil {
+			_ = unix.Close(fd) // a stranger has the number
 		}
+		return false
+	}
+	if err == nil {
 		p.fd = pidfdFile(fd)
 	}
-	// The descriptor is open: from here on the number cannot be given away without it being seen.
 	return startTicks(r.pid) == r.ticks
 }
 
@@ -138,11 +145,15 @@ func (p *proc) better(handle *os.File) {
 }
 
 // waitForeign blocks until the process has ended.
-func (p *proc) waitForeign(int, uint64) {
+func (p *proc) waitForeign(pid int, ticks uint64) {
 	for {
 		h := p.handle()
-		if h == nil {
-			return
+		if h == nil { // a kernel, or a filter, without pidfds
+			if startTicks(pid) != ticks {
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+			continue
 		}
 		raw, err := h.SyscallConn()
 		if err != nil {

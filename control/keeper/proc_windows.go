@@ -341,7 +341,7 @@ func childOfOurs(int) bool { return false }
 
 func waitChild(int, *os.File) *ending { return nil }
 
-func reapStrays(ctx context.Context) { <-ctx.Done() }
+func reapStrays(ctx context.Context, _ func(int) bool) { <-ctx.Done() }
 
 // lockFile takes the lock of a folder; errLocked when somebody has it.
 func lockFile(path string) (*os.File, error) {

@@ -32,6 +32,7 @@ const (
 	opAck     = "ack"
 	opCounts  = "counts"
 	opAdopt   = "adopt"   // with the descriptors of a run of a keeper that is no more
+	opGiven   = "given"   // it has handed over all it holds
 	opReaped  = "reaped"  // the daemon was the parent of a run and learned how it ended
 	opUpgrade = "upgrade" // go on as another binary
 	opQuit    = "quit"    // end, if nothing runs
@@ -60,7 +61,7 @@ type message struct {
 	Tree    bool                `json:"tree,omitempty"`
 	Path    string              `json:"path,omitempty"`
 	Mine    bool                `json:"mine,omitempty"`   // adopt: the daemon is the parent
-	Status  *ending             `json:"status,omitempty"` // reaped
+	Status  *ending             `json:"status,omitempty"` // reaped, and adopt if it is known by then
 
 	State  *control.RunState            `json:"state,omitempty"`
 	States []control.RunState           `json:"states,omitempty"`

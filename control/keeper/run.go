@@ -29,6 +29,8 @@ type run struct {
 	proc  proc   // what the platform keeps of it
 	mine  bool   // of a foster run: the daemon is its parent and will tell how it ended
 
+	told *ending // of a foster run: how it ended, from the daemon
+
 	out, err *os.File // what it writes; nil = none
 	pumps    sync.WaitGroup
 	rest     [2][]byte     // read and not yet taken by the log, by stream: only while no pump runs
@@ -111,7 +113,9 @@ func (k *keeper) start(r *run) error {
 	}
 	k.mu.Lock()
 	k.spawning++
+	peer := k.peer
 	k.mu.Unlock()
+	k.passPipes(peer, r)
 	err = k.spawn(r, stdout, stderr)
 	closeAll([]*os.File{stdout, stderr})
 	if err != nil {
@@ -131,9 +135,13 @@ func (k *keeper) start(r *run) error {
 	k.pump(r)
 	k.mu.Lock()
 	k.spawning--
-	peer := k.peer
+	now := k.peer
 	k.mu.Unlock()
-	k.pass(peer, r)
+	if now == peer {
+		k.passHandle(peer, r)
+	} else {
+		k.pass(now, r)
+	}
 	k.kickReaper()
 	return nil
 }

@@ -61,8 +61,10 @@ func (k *keeper) spawn(r *run, stdout, stderr *os.File) error {
 	} else if _, err := k.fork(r, path, argv, attr, &pidfd); err != nil {
 		return err
 	}
+	_ = null.Close() // reading needs a descriptor, and there may be no other
+	_, _, ticks := procStat(r.pid)
 	k.mu.Lock()
-	r.ticks = startTicks(r.pid) // not reaped: the number is its own. 0 when it has ended already.
+	r.ticks = ticks // not reaped: the number is its own, also when it has ended already
 	k.mu.Unlock()
 	return nil
 }

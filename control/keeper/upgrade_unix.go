@@ -46,6 +46,7 @@ type handedRun struct {
 	Raw     bool                `json:"raw,omitempty"`
 	Foster  bool                `json:"foster,omitempty"`
 	Mine    bool                `json:"mine,omitempty"`
+	Told    *ending             `json:"told,omitempty"`
 	Spec    *control.LaunchSpec `json:"spec,omitempty"`
 	PID     int                 `json:"pid"`
 	Ticks   uint64              `json:"ticks"`
@@ -180,7 +181,7 @@ func (k *keeper) become(c *conn, m *message, live []*run) error {
 	}
 	for _, r := range live {
 		n := handedRun{
-			ID: r.id, Service: r.service, Gen: r.gen, At: r.at, Raw: r.raw, Foster: r.foster, Mine: r.mine, Spec: r.spec, PID: r.pid, Ticks: r.ticks,
+			ID: r.id, Service: r.service, Gen: r.gen, At: r.at, Raw: r.raw, Foster: r.foster, Mine: r.mine, Told: r.told, Spec: r.spec, PID: r.pid, Ticks: r.ticks,
 			Group: r.group, Rest: r.rest, Logged: r.logged, Exit: r.exit,
 		}
 		if r.exit == nil {
@@ -313,7 +314,7 @@ func (k *keeper) resume(mem int) (*handover, error) {
 	for i := range h.Runs {
 		n := &h.Runs[i]
 		r := &run{
-			id: n.ID, service: n.Service, gen: n.Gen, at: n.At, raw: n.Raw, foster: n.Foster, mine: n.Mine, spec: n.Spec, pid: n.PID, ticks: n.Ticks,
+			id: n.ID, service: n.Service, gen: n.Gen, at: n.At, raw: n.Raw, foster: n.Foster, mine: n.Mine, told: n.Told, spec: n.Spec, pid: n.PID, ticks: n.Ticks,
 			group: n.Group, rest: n.Rest, logged: n.Logged, exit: n.Exit, over: make(chan struct{}),
 		}
 		if n.Out > 0 {
@@ -335,6 +336,7 @@ func (k *keeper) resume(mem int) (*handover, error) {
 
 // goOn starts what stood still during the change of the binary, and answers who asked for it.
 func (k *keeper) goOn(h *handover) {
+	k.given = true // or whoever asked for the change would have done it first
 	for _, r := range k.runs {
 		if r.exit != nil {
 			continue
