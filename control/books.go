@@ -77,6 +77,9 @@ func (s *service) describe() *Status {
 	if s.rec.Starts == 0 && s.rec.PID == 0 {
 		st.StartedAt = time.Time{}
 	}
+	if s.mach.proc == none { // what was well is not there any more
+		st.Health, st.Probes = HealthUnknown, nil
+	}
 	if s.spec.Type == TypeJob {
 		st.Job = &JobStatus{NextRun: s.nextRun, LastSuccess: s.rec.LastSuccess, Results: s.rec.Results, Queued: s.queued}
 	}

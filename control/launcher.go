@@ -109,6 +109,7 @@ type RunState struct {
 type LaunchError struct {
 	Reason    string // for users: "/opt/x: no such file or directory"
 	Temporary bool   // a later attempt may work: out of memory, processes or file descriptors
+	Full      bool   // of those: a disk is full
 	Cause     error
 }
 

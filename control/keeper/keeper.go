@@ -31,6 +31,7 @@ type keeper struct {
 	buffers     chan []byte // what pumps read with
 	framing     *logs.Buffers
 
+	spare     spare
 	launching sync.WaitGroup // requests to launch that are being carried out
 	kick      chan struct{}  // look for processes that have ended
 
@@ -94,6 +95,7 @@ func serve(ctx context.Context, c Config) error {
 		}
 	}
 	k := newKeeper(c.Dir, c.LogDir, c.Build, c.Log)
+	k.spare.fill() // first, so that their numbers are low
 	if c.NoGroups {
 		k.group = new(string)
 	}
@@ -414,7 +416,26 @@ func (k *keeper) kill(id string) error {
 	if left := k.killTree(ctx, r); left > 0 {
 		return fmt.Errorf("%d processes of run %s have not ended %s after SIGKILL", left, id, killWait)
 	}
+	k.nothingLeft(r)
 	return nil
+}
+
+// nothingLeft tells the daemon that the rest of a run, which could not be ended at first, is gone.
+func (k *keeper) nothingLeft(r *run) {
+	k.mu.Lock()
+	if r.exit == nil || r.ending || r.exit.Left == 0 {
+		k.mu.Unlock()
+		return
+	}
+	told := *r.exit
+	told.Left = 0
+	r.exit = &told
+	peer := k.peer
+	k.mu.Unlock()
+	k.removeGroup(r)
+	if peer != nil {
+		_ = peer.send(&message{Op: pushExit, Exit: &told}) // a daemon that is away asks when it is back
+	}
 }
 
 func (k *keeper) hold(id string) {

@@ -26,6 +26,8 @@ func TestMain(m *testing.M) {
 			os.Exit(Main(os.Args[2:], os.Getenv("KEEPER_BUILD")+"test", os.Stdout, os.Stderr))
 		case "lines":
 			lines(os.Args[2:])
+		case "flood":
+			flood(os.Args[2:])
 		}
 	}
 	os.Exit(m.Run())
@@ -170,10 +172,18 @@ func (r *rig) exit(run string) control.Exit {
 func (r *rig) text(service string) []string {
 	r.t.Helper()
 	var out []string
+	r.lines(service, func(stream, text string) { out = append(out, stream+" "+text) })
+	return out
+}
+
+// lines calls visit with the lines of a service's log, marks left out, oldest file first; parts of a line are put together.
+func (r *rig) lines(service string, visit func(stream, text string)) {
+	r.t.Helper()
 	files, _ := filepath.Glob(filepath.Join(r.logs, service+".*log*"))
 	slices.SortFunc(files, func(a, b string) int { // "s.000…-n.log" before "s.log"
 		return strings.Compare(strings.TrimSuffix(a, "log")+"~", strings.TrimSuffix(b, "log")+"~")
 	})
+	open := map[string]string{}
 	for _, name := range files {
 		f, err := os.Open(name)
 		if err != nil {
@@ -186,11 +196,15 @@ func (r *rig) text(service string) []string {
 			if len(part) < 4 || part[1] == "keeper" {
 				continue
 			}
-			out = append(out, part[1]+" "+part[3])
+			open[part[1]] += part[3]
+			if part[2] == "P" {
+				continue
+			}
+			visit(part[1], open[part[1]])
+			open[part[1]] = ""
 		}
-		f.Close()
+		_ = f.Close()
 	}
-	return out
 }
 
 // numbered checks that the log holds lines 0..n-1 once each, in order within each stream, whole.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"controlcenter/control"
@@ -74,6 +75,7 @@ type wireError struct {
 	Text      string `json:"text"`
 	Certain   bool   `json:"certain,omitempty"` // a control.LaunchError: nothing was started
 	Temporary bool   `json:"temporary,omitempty"`
+	Full      bool   `json:"full,omitempty"`
 }
 
 func wire(err error) *wireError {
@@ -81,7 +83,7 @@ func wire(err error) *wireError {
 		return nil
 	}
 	if l, ok := errors.AsType[*control.LaunchError](err); ok {
-		return &wireError{l.Reason, true, l.Temporary}
+		return &wireError{l.Reason, true, l.Temporary, l.Full || errors.Is(l.Cause, syscall.ENOSPC)}
 	}
 	return &wireError{Text: err.Error()}
 }
@@ -91,7 +93,7 @@ func (w *wireError) err() error {
 	case w == nil:
 		return nil
 	case w.Certain:
-		return &control.LaunchError{Reason: w.Text, Temporary: w.Temporary}
+		return &control.LaunchError{Reason: w.Text, Temporary: w.Temporary, Full: w.Full}
 	}
 	return errors.New(w.Text)
 }

@@ -100,6 +100,9 @@ func (k *keeper) enter(r *run) error {
 }
 
 func (k *keeper) start(r *run) error {
+	if err := k.room(); err != nil {
+		return temporary(err)
+	}
 	if err := k.journal.reserve(); err != nil {
 		return temporary(err)
 	}

@@ -145,16 +145,15 @@ type Result struct {
 }
 
 // Run asks until ctx ends and reports every answer, in order, from this goroutine; it then waits for the report to return.
-// Before the first verdict nothing is changed: Success or Failure answers in a row are needed for that one too.
+// Before the first verdict nothing is changed: Success or Failure answers in a row are needed for that one too. What is said
+// once, a line or a notice, is also listened for between the questions, so that it counts when it is said.
 func Run(ctx context.Context, s Spec, ask Prober, report func(Result)) {
 	known, well, streak := false, false, 0
 	timer := time.NewTimer(s.Delay.Std())
 	defer timer.Stop()
 	for {
-		select {
-		case <-ctx.Done():
+		if !s.await(ctx, timer.C, known && well, ask) {
 			return
-		case <-timer.C:
 		}
 		start := time.Now()
 		err := askOnce(ctx, s.Timeout.Std(), ask)
@@ -182,6 +181,31 @@ func Run(ctx context.Context, s Spec, ask Prober, report func(Result)) {
 		report(r)
 		// From the beginning of the question: a slow answer must not stretch the interval.
 		timer.Reset(max(s.Interval.Std()-time.Since(start), 0))
+	}
+}
+
+// listenEvery is the interval at which is looked for what a service says once.
+const listenEvery = 200 * time.Millisecond
+
+// await waits for the next question; false = ctx has ended. It is over early when what is said once has been said.
+func (s *Spec) await(ctx context.Context, due <-chan time.Time, well bool, ask Prober) bool {
+	var listen <-chan time.Time
+	if !well && s.Delay == 0 && (s.Notify || s.Log != "") {
+		tick := time.NewTicker(listenEvery)
+		defer tick.Stop()
+		listen = tick.C
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-due:
+			return true
+		case <-listen:
+			if askOnce(ctx, s.Timeout.Std(), ask) == nil {
+				return true
+			}
+		}
 	}
 }
 

@@ -253,3 +253,23 @@ func text(err error) string {
 	}
 	return err.Error()
 }
+
+func TestWhatIsSaidOnceCountsWhenItIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		began, said, asked := time.Now(), time.Now().Add(1500*time.Millisecond), 0
+		Run(ctx, Spec{Notify: true}.WithDefaults(), func(context.Context) error {
+			if time.Now().Before(said) {
+				return errors.New("not yet")
+			}
+			return nil
+		}, func(r Result) {
+			if asked++; r.Changed {
+				if took := time.Since(began); !r.Well || took > 2*time.Second || asked != 2 {
+					t.Errorf("verdict %t after %s and %d answers", r.Well, took, asked)
+				}
+				cancel()
+			}
+		})
+	})
+}

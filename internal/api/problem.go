@@ -202,6 +202,13 @@ func controlProblem(err error) *Problem {
 		p := problem(k.status, err.Error())
 		if k.kind == control.ErrFailed { // not ours: the reason is for the caller
 			p.Code = "failed"
+			if l, ok := errors.AsType[*control.LaunchError](err); ok && l.Temporary { // ours: there is nothing wrong with it
+				p.status = http.StatusServiceUnavailable
+				if l.Full {
+					p.status = http.StatusInsufficientStorage
+				}
+				p.Code = codeOf(p.status)
+			}
 			if e, ok := errors.AsType[*control.Error](err); ok {
 				p.Lines = e.Lines
 			}

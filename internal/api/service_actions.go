@@ -71,7 +71,7 @@ type ActionResult struct {
 
 func (s *Server) serviceActionRows() []*row {
 	g := group("Services")
-	const failures = " 404 unknown, 409 not possible now, 500 it failed (with the reason and its last lines), 504 not in time, 507 the store is full."
+	const failures = " 404 unknown, 409 not possible now, 500 it failed (with the reason and its last lines), 503 out of processes, memory or descriptors, 504 not in time, 507 a disk is full."
 	return []*row{
 		typed(s, "POST", "/api/services/actions/{verb}", operator, "Do the same to many services", s.actOnMany, g,
 			about("Choose by `names`, `tags` or `all`. Answers 200 also when some failed: `success` and `results` tell.")),
