@@ -266,10 +266,12 @@ func list(dir string) (*corpus, error) {
 	return c, err
 }
 
-// part copies the first n files to another folder.
+// part copies n files to another folder.
 func (c *corpus) part(dir string, n int) (*corpus, error) {
 	out := &corpus{dir: dir}
-	for _, name := range c.files[:min(n, len(c.files))] {
+	n = min(n, len(c.files))
+	for i := range n {
+		name := c.files[i*len(c.files)/n]
 		b, err := os.ReadFile(filepath.Join(c.dir, name))
 		if err != nil {
 			return nil, err

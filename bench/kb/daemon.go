@@ -283,7 +283,7 @@ func (d *daemon) measureScans(ctx context.Context, s *server, c *corpus) error {
 		}
 	}()
 	for i := range 10 {
-		name := filepath.Join(c.dir, fmt.Sprintf("ai-agents/agent%d/category%02d/saved-%d.md", i%8, i, i))
+		name := filepath.Join(c.dir, filepath.Dir(c.files[i*len(c.files)/10]), fmt.Sprintf("saved-%d.md", i))
 		word := fmt.Sprintf("zqxsaved%d%d", i, time.Now().UnixNano()%1e6)
 		saved = append(saved, name)
 		if err := os.WriteFile(name, []byte("# Saved\n\nA note with "+word+" in it.\n"), 0o644); err != nil {
@@ -310,7 +310,7 @@ func (d *daemon) measureScans(ctx context.Context, s *server, c *corpus) error {
 		d.saved = append(d.saved, time.Since(start))
 	}
 	for i := range 90 {
-		name := filepath.Join(c.dir, fmt.Sprintf("ai-agents/agent%d/category%02d/saved-more-%d.md", i%8, i%20, i))
+		name := filepath.Join(c.dir, filepath.Dir(c.files[i*len(c.files)/90]), fmt.Sprintf("saved-more-%d.md", i))
 		saved = append(saved, name)
 		if err := os.WriteFile(name, []byte("# Saved more\n\nA note.\n"), 0o644); err != nil {
 			return err

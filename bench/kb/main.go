@@ -18,6 +18,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -29,6 +30,7 @@ var peersScript string
 
 type options struct {
 	binary, cache, output, python, rg string
+	peers                             string // those that are measured
 	small                             bool
 	unique, total, each, known        int           // documents of the corpora, queries of a kind, known items
 	rest                              time.Duration // before memory is read
@@ -52,6 +54,7 @@ func main() {
 	flag.StringVar(&o.python, "python", "/usr/bin/python3", "Python with xapian")
 	flag.StringVar(&o.rg, "rg", "rg", "ripgrep")
 	flag.StringVar(&o.output, "o", "", "Markdown file whose section to replace")
+	flag.StringVar(&o.peers, "peers", "fts5,xapian,ripgrep", "what is measured beside ours, \"\" for nothing")
 	flag.BoolVar(&o.small, "small", false, "a tenth of everything: to see that it works, not to quote")
 	flag.Parse()
 	o.unique, o.total, o.each, o.known, o.rest = 30_000, 100_000, 150, 500, 20*time.Second
@@ -178,10 +181,16 @@ func (s *set) measure(ctx context.Context, o *options, dir, script string, peers
 	}
 	s.peers = map[string]*peer{}
 	for _, name := range peerNames {
+		if !strings.Contains(o.peers, name) {
+			continue
+		}
 		say("%d files: %s", len(s.files), name)
 		if s.peers[name], err = measurePeer(ctx, o, s, name, script, dir); err != nil {
 			return err
 		}
+	}
+	if !strings.Contains(o.peers, "ripgrep") {
+		return os.RemoveAll(dir)
 	}
 	say("%d files: ripgrep", len(s.files))
 	if s.rg, err = measureRipgrep(ctx, o, s); err != nil {

@@ -18,6 +18,9 @@ func quantiles(l rig.Latencies) string {
 func seconds(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()) }
 
 func (a *answers) quantiles(kind string) string {
+	if a == nil {
+		return "–"
+	}
 	if r := a.Kinds[kind]; r != nil {
 		return quantiles(r.latencies())
 	}
@@ -25,10 +28,28 @@ func (a *answers) quantiles(kind string) string {
 }
 
 func (a *answers) mrr(kind string) string {
+	if a == nil {
+		return "–"
+	}
 	if r := a.Kinds[kind]; r != nil {
 		return fmt.Sprintf("%.3f", r.mrr())
 	}
 	return "–"
+}
+
+func (a *answers) perSec() string {
+	if a == nil {
+		return "–"
+	}
+	return fmt.Sprintf("%.0f", a.PerSec)
+}
+
+// of is what a peer answered, nil if it was not asked.
+func (s *set) of(name string) *answers {
+	if p := s.peers[name]; p != nil {
+		return p.answers
+	}
+	return nil
 }
 
 // report writes everything as Markdown.
@@ -51,6 +72,9 @@ func report(o *options, small, large, tiny *set, from string) string {
 			fmt.Sprintf("%.2f×", float64(d.disk)/size), fmt.Sprintf("%.1f", s.engine.Open*1e3))
 		for _, name := range peerNames {
 			p := s.peers[name]
+			if p == nil {
+				continue
+			}
 			t.Row(peerTitles[name], seconds(p.index), seconds(p.cpu), rig.MiB(p.anon), fmt.Sprintf("%.0f", float64(p.disk)/1e6), fmt.Sprintf("%.2f×", float64(p.disk)/size), fmt.Sprintf("%.1f", p.Open*1e3))
 		}
 		b.WriteString(t.String())
@@ -61,9 +85,9 @@ func report(o *options, small, large, tiny *set, from string) string {
 		fmt.Fprintf(&b, "\n#### Queries, p50 / p99 ms, %d files\n\n", len(s.files))
 		t = rig.NewTable("", "our index", "our server: HTTP, records, previews", "SQLite FTS5", "Xapian", "ripgrep")
 		for _, kind := range latencyKinds {
-			t.Row(kind, s.engine.quantiles(kind), quantiles(d.http[kind]), s.peers["fts5"].quantiles(kind), s.peers["xapian"].quantiles(kind), quantiles(s.rg[kind]))
+			t.Row(kind, s.engine.quantiles(kind), quantiles(d.http[kind]), s.of("fts5").quantiles(kind), s.of("xapian").quantiles(kind), quantiles(s.rg[kind]))
 		}
-		t.Row("8 clients, answers/s", fmt.Sprintf("%.0f", s.engine.PerSec), fmt.Sprintf("%.0f", d.perSec), fmt.Sprintf("%.0f", s.peers["fts5"].PerSec), fmt.Sprintf("%.0f", s.peers["xapian"].PerSec), "")
+		t.Row("8 clients, answers/s", fmt.Sprintf("%.0f", s.engine.PerSec), fmt.Sprintf("%.0f", d.perSec), s.of("fts5").perSec(), s.of("xapian").perSec(), "")
 		b.WriteString(t.String())
 		fmt.Fprintf(&b, "\n%d queries of each kind for ours (at most 8 s of a kind for the peers, %d for ripgrep); the eight clients ask a mix of all kinds but literal.", o.each, rgMost)
 		if d.literalIncomplete > 0 {
@@ -74,7 +98,7 @@ func report(o *options, small, large, tiny *set, from string) string {
 	fmt.Fprintf(&b, "\n### Known items: mean reciprocal rank among ten, %d files\n\n", len(small.files))
 	t := rig.NewTable("words of one sentence", "ours", "SQLite FTS5", "Xapian")
 	for _, kind := range []string{known5, known3, knownTypo} {
-		t.Row(kind, small.engine.mrr(kind), small.peers["fts5"].mrr(kind), small.peers["xapian"].mrr(kind))
+		t.Row(kind, small.engine.mrr(kind), small.of("fts5").mrr(kind), small.of("xapian").mrr(kind))
 	}
 	b.WriteString(t.String())
 	fmt.Fprintf(&b, "\n%d sentences. The peers ask for all words and, without a hit, for any; Xapian corrects spelling first.\n", o.known)
