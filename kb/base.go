@@ -33,6 +33,7 @@ type Options struct {
 	MaxFileSize int64         // bytes; larger files are not read; 0 = 8 MiB
 	Every       time.Duration // between rescans; 0 = 10 minutes, negative = never
 	Watch       bool          // look at folders as soon as the system says that they changed
+	WriteBack   bool          // write decisions on whole Markdown files into them
 }
 
 // Base is the knowledge base: the record of all documents and the scans that keep record and index in step with the files.
@@ -405,7 +406,7 @@ func (b *Base) Held() []Held {
 	return out
 }
 
-// Committed returns the generation in which a document was recorded. A search drops hits of another generation: the index is
+// Committed returns the generation in which a document was recorded. A search drops hits of a later one: the index is
 // ahead of the record for the time between the two, and after a crash.
 func (b *Base) Committed(id string) (generation uint64, ok bool) {
 	r := b.cat.byID(id)

@@ -104,3 +104,7 @@ func relativeTo(folder, name string) (string, bool) {
 	}
 	return clean, true
 }
+
+// PathID returns the id of a document that has none in its front matter and was first seen under this path, relative to its
+// root.
+func PathID(root, name string) string { return keyOf(root, name).id() }

@@ -21,7 +21,7 @@ import (
 )
 
 // indexFormat is the version of what we write into an index. Another one is rebuilt, like a damaged one.
-const indexFormat = "1"
+const indexFormat = "2"
 
 // Keys of what is stored in the index beside its documents, in the same atomic step.
 var (

@@ -21,6 +21,7 @@ type columns struct {
 	id         []string
 	length     []uint32 // words of the text
 	words      uint64   // their sum
+	generation []uint64 // of the batch that wrote it
 	modified   []int64  // Unix seconds, or noTime
 	published  []int64
 	size       []int64
@@ -99,6 +100,7 @@ func (c *columns) read(x *BleveIndex, s segment.Segment) (err error) {
 	defer recoverDamage(&err)()
 	n := int(s.Count())
 	c.id, c.length, c.modified, c.published = make([]string, n), make([]uint32, n), make([]int64, n), make([]int64, n)
+	c.generation = make([]uint64, n)
 	c.size, c.confidence, c.tags = make([]int64, n), make([]float32, n), make([][]uint32, n)
 	for i := range c.values {
 		c.values[i] = make([]uint32, n)
@@ -127,6 +129,7 @@ func (c *columns) read(x *BleveIndex, s segment.Segment) (err error) {
 				r := columnReader{b: value}
 				c.length[doc] = uint32(r.uvarint())
 				c.words += uint64(c.length[doc])
+				c.generation[doc] = r.uvarint()
 				c.modified[doc], c.published[doc], c.size[doc] = r.varint(), r.varint(), r.varint()
 				c.confidence[doc] = math.Float32frombits(r.uint32())
 				for i := range c.values {

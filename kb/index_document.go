@@ -281,6 +281,7 @@ func (f *storedField) Value() []byte {
 	d := f.doc
 	b := make([]byte, 0, 96)
 	b = binary.AppendUvarint(b, uint64(f.length()))
+	b = binary.AppendUvarint(b, d.Generation)
 	b = binary.AppendVarint(b, unixOf(d.Modified))
 	b = binary.AppendVarint(b, unixOf(d.Published))
 	b = binary.AppendVarint(b, d.Size)

@@ -46,9 +46,10 @@ const SearchTime = 2 * time.Second
 
 // IndexHit is a document that matches.
 type IndexHit struct {
-	ID     string
-	Score  float64 // higher is better; comparable within one answer only
-	Cursor string  // goes on after this hit
+	ID         string
+	Score      float64 // higher is better; comparable within one answer only
+	Cursor     string  // goes on after this hit
+	Generation uint64  // of the batch that wrote the document
 }
 
 // IndexResult is what the index knows of a query.
@@ -322,7 +323,7 @@ func (s *search) page(best []*ranked) []IndexHit {
 	best = best[from:min(from+s.o.Limit, len(best))]
 	hits := make([]IndexHit, len(best))
 	for i, f := range best {
-		hits[i] = IndexHit{f.id, f.score, cursor{f.key, f.id, rank + i + 1}.String()}
+		hits[i] = IndexHit{f.id, f.score, cursor{f.key, f.id, rank + i + 1}.String(), s.segs[f.seg].columns.generation[f.doc]}
 	}
 	return hits
 }

@@ -188,7 +188,8 @@ func VideoURL(address, id string, at *float64) string {
 	return u.String()
 }
 
-// Review is what a person decided on a document or one of its insights. It is kept beside the files, which stay as they are.
+// Review is what a person decided on a document or one of its insights. It is kept beside the files, which stay as they are
+// unless [Options.WriteBack] is set.
 type Review struct {
 	Document string    `json:"document_id"`
 	Insight  string    `json:"insight_id,omitempty"` // "" = the whole document
@@ -197,6 +198,10 @@ type Review struct {
 	Note     string    `json:"note,omitempty"`
 	Actor    string    `json:"actor"`
 	At       time.Time `json:"at"`
+
+	Written    bool   `json:"written"`               // the status stands in the file too
+	NotWritten string `json:"not_written,omitempty"` // why it does not though decisions are to be written into files
+	Before     string `json:"before,omitempty"`      // what the file said before the first decision that was written into it
 }
 
 // reviewsOf are reviews by document and insight.
@@ -261,6 +266,7 @@ func (b *Base) Review(ctx context.Context, r ReviewRequest) (Review, error) {
 	if err := b.knownInsight(ctx, at, r.Insight); err != nil {
 		return Review{}, err
 	}
+	b.writeReview(&rv, at)
 	intent := "r" + newJobID(rv.At)
 	err = b.o.Store.Update(ctx, func(tx *store.Tx) error {
 		key := reviewKey(rv.Document, rv.Insight)
@@ -299,6 +305,30 @@ func (b *Base) Review(ctx context.Context, r ReviewRequest) (Review, error) {
 	}
 	b.rouse()
 	return rv, nil
+}
+
+// writeReview writes a decision on a whole document into its file where that is wanted. When it cannot be, the decision is kept
+// beside the file all the same, with the reason.
+func (b *Base) writeReview(rv *Review, at *row) {
+	last, decided := b.review(rv.Document, "")
+	if !b.o.WriteBack || rv.Insight != "" || rv.Status == "" && !last.Written {
+		if b.o.WriteBack && rv.Insight != "" {
+			rv.NotWritten = "decisions on single insights are kept beside the file"
+		}
+		return
+	}
+	status := rv.Status
+	if status == "" {
+		status = last.Before
+	}
+	was, err := b.writeBack(at, status)
+	if err != nil {
+		rv.NotWritten = err.Error()
+		return
+	}
+	if rv.Written, rv.Before = true, was; decided && last.Written {
+		rv.Before = last.Before
+	}
 }
 
 func (b *Base) knownInsight(ctx context.Context, at *row, insight string) error {

@@ -6,12 +6,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"controlcenter/internal/event"
@@ -26,7 +28,7 @@ func childMain(dir string) int {
 		fmt.Println("open:", err)
 		return 1
 	}
-	index, err := openLogIndex(dir)
+	index, err := Open(ctx, filepath.Join(dir, "index"), IndexOptions{})
 	if err != nil {
 		fmt.Println("index:", err)
 		return 1
@@ -91,14 +93,18 @@ func TestAcknowledgedBatchesSurviveBeingKilled(t *testing.T) {
 		checkAfterKill(t, round, dir, acked)
 	}
 	// Then it is left alone, and ends with exactly what the files say.
-	r := openRig(t, dir, root)
-	ids := r.ids()
-	seen := map[string]string{}
-	for name, id := range ids {
-		if other := seen[id]; other != "" {
+	k := openKilled(t, dir, root)
+	k.scanned(t)
+	ids, seen := k.records(t), map[string]string{}
+	for name, rec := range ids {
+		if other := seen[rec.ID]; other != "" {
 			t.Errorf("%s and %s have the same id", name, other)
 		}
-		seen[id] = name
+		seen[rec.ID] = name
+	}
+	indexed := allIndexed(t, k.index)
+	if len(indexed) != len(ids) {
+		t.Errorf("%d documents are in the index, %d are recorded", len(indexed), len(ids))
 	}
 	files := 0
 	filepath.WalkDir(root, func(name string, d os.DirEntry, err error) error {
@@ -107,7 +113,7 @@ func TestAcknowledgedBatchesSurviveBeingKilled(t *testing.T) {
 		}
 		files++
 		rel, _ := filepath.Rel(root, name)
-		f, err := r.File(t.Context(), filepath.ToSlash(rel))
+		f, err := k.File(t.Context(), filepath.ToSlash(rel))
 		if err != nil {
 			t.Errorf("%s: %v", rel, err)
 			return nil
@@ -116,12 +122,21 @@ func TestAcknowledgedBatchesSurviveBeingKilled(t *testing.T) {
 		if sum := sha256.Sum256(data); f.Hash != hex.EncodeToString(sum[:]) || len(f.Entries) != 1 {
 			t.Errorf("%s: hash %s, %d entries", rel, f.Hash, len(f.Entries))
 		}
+		if gen, ok := indexed[f.ID]; !ok || gen != f.Generation {
+			t.Errorf("%s: generation %d, in the index %d (%v)", rel, f.Generation, gen, ok)
+		}
+		if files%50 == 0 { // the text that the index has is that of the file
+			title, _, _ := strings.Cut(strings.TrimPrefix(string(data), "# Document "), "\n")
+			if hits := find(t, k.index, `"Text number `+title+`"`, SearchOptions{}); len(hits.Hits) != 1 || hits.Hits[0].ID != f.ID {
+				t.Errorf("%s: a search for its text finds %+v", rel, hits.Hits)
+			}
+		}
 		return nil
 	})
 	if files != len(ids) {
 		t.Errorf("%d files, %d documents", files, len(ids))
 	}
-	err := r.store.View(t.Context(), func(tx *store.Tx) error {
+	err := k.o.Store.View(t.Context(), func(tx *store.Tx) error {
 		intents, err := intentTable.List(tx, "", "", 0)
 		if len(intents) != 0 {
 			t.Errorf("%d intents are left", len(intents))
@@ -184,61 +199,148 @@ func killChild(t *testing.T, dir, root string, batches, spin int) (acked uint64)
 	return acked
 }
 
-func checkAfterKill(t *testing.T, round int, dir string, acked uint64) {
+// killed is a base on what a killed process left.
+type killed struct {
+	*Base
+	index *BleveIndex
+	bus   *event.Bus
+}
+
+// openKilled opens what is there; nothing runs yet.
+func openKilled(t *testing.T, dir, root string) *killed {
 	t.Helper()
+	k := &killed{bus: &event.Bus{}}
 	st, err := store.Open(t.Context(), store.Options{Dir: dir})
 	if err != nil {
-		t.Fatalf("round %d: %v", round, err)
-	}
-	defer st.Close()
-	index, err := openLogIndex(dir)
-	if err != nil {
 		t.Fatal(err)
 	}
-	defer index.f.Close()
-	b, err := New(Options{Store: st, Index: index, Roots: []Root{{ID: "main", Path: dir}}, Every: -1})
-	if err != nil {
+	t.Cleanup(func() { st.Close() })
+	if k.index, err = Open(t.Context(), filepath.Join(dir, "index"), IndexOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.load(t.Context()); err != nil {
+	t.Cleanup(func() { k.index.Close() })
+	if k.Base, err = New(Options{Store: st, Bus: k.bus, Index: k.index, Roots: []Root{{ID: "main", Path: root}}, Every: -1}); err != nil {
 		t.Fatal(err)
 	}
-	gen, degraded := b.Generation()
-	if gen < acked || degraded {
-		t.Errorf("round %d: generation %d after %d was acknowledged, degraded %v", round, gen, acked, degraded)
+	return k
+}
+
+// scanned runs the base until its first scan has ended.
+func (k *killed) scanned(t *testing.T) {
+	t.Helper()
+	sub := k.bus.Subscribe(100_000, ScanProgress{}.Topic())
+	defer sub.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := k.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() { cancel(); wg.Wait() })
+	for {
+		e, err := sub.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if j := e.Data.(ScanProgress).Job; j.Finished != nil && j.Trigger == "start" {
+			if j.Status != JobCompleted {
+				t.Fatalf("scan %s: %s", j.Status, j.Error)
+			}
+			return
+		}
 	}
-	// What the search may show, the record has: same generation, same content. Every record is in the index, or it is among the
-	// documents that will be read again.
-	docs := index.all()
-	paths := map[string]bool{}
-	err = st.View(t.Context(), func(tx *store.Tx) error {
+}
+
+// records returns what is recorded, by path.
+func (k *killed) records(t *testing.T) map[string]record {
+	t.Helper()
+	out := map[string]record{}
+	err := k.o.Store.View(t.Context(), func(tx *store.Tx) error {
 		rows, err := recordTable.List(tx, "", "", 0)
 		for _, row := range rows {
-			rec := row.Value
-			doc, ok := docs[rec.ID]
-			shown := ok && doc.Gen == rec.Generation
-			_, again := b.dirty[rec.ID]
-			if shown && (doc.Hash != rec.Hash) {
-				t.Errorf("round %d: %s: the index has another content of the same generation", round, rec.Path)
+			if _, twice := out[row.Value.Path]; twice {
+				t.Errorf("%s is recorded twice", row.Value.Path)
 			}
-			if !shown && !again {
-				t.Errorf("round %d: %s (generation %d) is in the index as %+v and would not be read again", round, rec.Path, rec.Generation, doc)
-			}
-			if paths[rec.Path] {
-				t.Errorf("round %d: %s is recorded twice", round, rec.Path)
-			}
-			paths[rec.Path] = true
+			out[row.Value.Path] = row.Value
 		}
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for id, doc := range docs {
-		if committed, ok := b.Committed(id); !ok || committed != doc.Gen {
-			if _, again := b.dirty[id]; !again {
-				t.Errorf("round %d: the index is ahead at %s (%+v) and nobody knows", round, id, doc)
+	return out
+}
+
+// allIndexed returns the generation of every live document of an index, and complains of those that are there twice.
+func allIndexed(t *testing.T, x *BleveIndex) map[string]uint64 {
+	t.Helper()
+	reader, err := x.snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	out := map[string]uint64{}
+	for _, seg := range reader.Segments() {
+		c, err := x.columnsOf(seg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for doc, id := range c.id {
+			if gone := seg.Deleted(); gone != nil && gone.Contains(uint32(doc)) {
+				continue
 			}
+			if _, twice := out[id]; twice {
+				t.Errorf("%s is in the index twice", id)
+			}
+			out[id] = c.generation[doc]
 		}
 	}
+	return out
+}
+
+func checkAfterKill(t *testing.T, round int, dir string, acked uint64) {
+	t.Run(fmt.Sprint("after kill ", round), func(t *testing.T) {
+		k := openKilled(t, dir, dir)
+		if err := k.load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		gen, degraded := k.Generation()
+		if gen < acked || degraded {
+			t.Errorf("generation %d after %d was acknowledged, degraded %v", gen, acked, degraded)
+		}
+		// Every record is in the index with its generation, or it is among the documents that will be read again, and the search
+		// does not show what is ahead.
+		indexed, recorded := allIndexed(t, k.index), map[string]uint64{}
+		for name, rec := range k.records(t) {
+			recorded[rec.ID] = rec.Generation
+			got, ok := indexed[rec.ID]
+			if _, again := k.dirty[rec.ID]; !again && (!ok || got != rec.Generation) {
+				t.Errorf("%s (generation %d) is in the index with %d (%v) and would not be read again", name, rec.Generation, got, ok)
+			}
+		}
+		var ahead []IndexHit
+		for id, got := range indexed {
+			if recorded[id] == got {
+				continue
+			}
+			if _, again := k.dirty[id]; !again {
+				t.Errorf("the index is ahead at %s (%d, recorded %d) and nobody knows", id, got, recorded[id])
+			}
+			if got > recorded[id] && len(ahead) < 100 {
+				ahead = append(ahead, IndexHit{ID: id, Generation: got})
+			}
+		}
+		if len(ahead) == 0 {
+			return
+		}
+		s := must(NewSearcher(SearchSources{
+			Index: func() *BleveIndex { return k.index }, Documents: k.Documents, Text: k.Text,
+			Files: func(context.Context, string) iter.Seq[TextFile] { return func(func(TextFile) bool) {} },
+		}))
+		res, err := s.show(t.Context(), must(ParseQuery("text")), &IndexResult{Total: len(ahead), Hits: ahead})
+		if err != nil || len(res.Hits) != 0 || res.Total != 0 {
+			t.Errorf("of %d documents ahead of their record %d are shown, %v", len(ahead), len(res.Hits), err)
+		}
+	})
 }

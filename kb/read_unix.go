@@ -5,6 +5,7 @@ package kb
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"syscall"
 )
 
@@ -19,4 +20,18 @@ func identityOf(info fs.FileInfo) (device, inode uint64) {
 		return uint64(st.Dev), uint64(st.Ino)
 	}
 	return 0, 0
+}
+
+// keepOwner gives a file the owner and group of another, where they differ.
+func keepOwner(f *os.File, was fs.FileInfo) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	now, ok := info.Sys().(*syscall.Stat_t)
+	old, wasOK := was.Sys().(*syscall.Stat_t)
+	if !ok || !wasOK || now.Uid == old.Uid && now.Gid == old.Gid {
+		return nil
+	}
+	return f.Chown(int(old.Uid), int(old.Gid))
 }

@@ -190,9 +190,9 @@ func (s *Searcher) show(ctx context.Context, q *Query, found *IndexResult) (*Res
 	for i, h := range found.Hits {
 		ids[i] = h.ID
 	}
-	docs, err := s.src.Documents(ctx, ids)
+	docs, err := s.recorded(ctx, ids, found.Hits)
 	if err != nil {
-		return nil, fmt.Errorf("read records of hits: %w", err)
+		return nil, err
 	}
 	words := newWordSet(found.words)
 	res.Hits = make([]Hit, len(found.Hits))
@@ -211,6 +211,39 @@ func (s *Searcher) show(ctx context.Context, q *Query, found *IndexResult) (*Res
 	res.Hits = slices.DeleteFunc(res.Hits, func(h Hit) bool { return h.Document == nil })
 	res.Total -= all - len(res.Hits)
 	return res, nil
+}
+
+// A batch reaches the index a moment before its records are committed. Hits that are ahead of their record are waited for so
+// long: a commit takes some tens of milliseconds. After a crash in that moment they stay ahead until the next scan.
+const (
+	aheadWait  = 20 * time.Millisecond
+	aheadTries = 5
+)
+
+// recorded returns the records of hits. A document whose index is of a later batch than its record is left out: what a search
+// shows was committed.
+func (s *Searcher) recorded(ctx context.Context, ids []string, hits []IndexHit) (map[string]*Document, error) {
+	for try := 1; ; try++ {
+		docs, err := s.src.Documents(ctx, ids)
+		if err != nil {
+			return nil, fmt.Errorf("read records of hits: %w", err)
+		}
+		ahead := 0
+		for _, h := range hits {
+			if d := docs[h.ID]; d != nil && d.Generation < h.Generation {
+				delete(docs, h.ID)
+				ahead++
+			}
+		}
+		if ahead == 0 || try == aheadTries {
+			return docs, nil
+		}
+		select {
+		case <-time.After(aheadWait):
+		case <-ctx.Done():
+			return docs, nil
+		}
+	}
 }
 
 // choose sets the best entry and insight, and where to watch it.

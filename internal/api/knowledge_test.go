@@ -150,7 +150,7 @@ func TestKnowledgeStatsAndListingsHaveTheFieldsOfBothGenerations(t *testing.T) {
 	k.want("/api/knowledge/files?agent=integration&category=docker", []any{"total", 2.0}, []any{"files", 0, "title", "Layer caching that survives a rebuild"})
 	k.want("/api/knowledge/files?type=transcript", []any{"total", 2.0})
 	k.want("/api/knowledge/files?type=pdf", []any{"total", 0.0}, []any{"files", []any{}}, []any{"meta", "total_pages", 1.0})
-	k.want("/api/knowledge/files?creator=PIXELORCHARD", []any{"total", 3.0})
+	k.want("/api/knowledge/files?creator=PIXELORCHARD", []any{"total", 4.0})
 	m = k.want("/api/knowledge/recent?limit=5", []any{"count", 5.0})
 	if len(m["files"].([]any)) != 5 {
 		t.Errorf("recent: %v", m)

@@ -14,7 +14,8 @@ func (s *Server) knowledgeInsightRows() []*row {
 	return []*row{
 		typed(s, "GET", knowledgePrefix+"/insights", viewer, "Insights, those of the newest files first", s.knowledgeInsights, g),
 		typed(s, "POST", knowledgePrefix+"/review", operator, "Decide on a file or one of its insights", s.knowledgeReview, g, about(
-			"The decision is kept beside the files, which stay as they are, with who made it and when. `clear` takes it back.")),
+			"The decision is kept beside the files, which stay as they are, with who made it and when. With `knowledge.write_back` the status of a "+
+				"whole Markdown file is written into it too: `review.written` says so, `not_written` why not. `clear` takes it back.")),
 		typed(s, "GET", knowledgePrefix+"/to-review", viewer, "What waits for a decision", s.knowledgeToReview, g, said),
 		typed(s, "GET", knowledgePrefix+"/contradictions", viewer, "Files that contradict each other", func(ctx context.Context, in *KnowledgeToReviewInput) (*answerOf[KnowledgeToReviewBody], error) {
 			return s.toReview(ctx, in.Limit, []string{"contradicts", "conflicting"})
@@ -140,6 +141,12 @@ func (s *Server) knowledgeReview(ctx context.Context, in *KnowledgeReviewInput) 
 	text := "recorded: " + rv.Status
 	if rv.Status == "" {
 		text = "taken back"
+	}
+	switch {
+	case rv.Written:
+		text += ", in the file too"
+	case rv.NotWritten != "":
+		text += "; the file was not changed: it " + rv.NotWritten
 	}
 	return ok(KnowledgeReviewed{Success: true, Message: text, Review: rv}), nil
 }

@@ -43,7 +43,7 @@ func (d *daemonState) openKnowledge(ctx context.Context, c *config.Config) (err 
 	}
 	k.base, err = kb.New(kb.Options{
 		Store: d.store, Bus: &d.bus, Roots: k.roots, Index: k.index, Log: d.log, MaxFileSize: int64(c.Knowledge.MaxFileSize),
-		Every: time.Duration(c.Knowledge.Scan.Every), Watch: c.Knowledge.Scan.Watch,
+		Every: time.Duration(c.Knowledge.Scan.Every), Watch: c.Knowledge.Scan.Watch, WriteBack: c.Knowledge.WriteBack,
 	})
 	if err != nil {
 		return fmt.Errorf("knowledge: %w", err)

@@ -83,7 +83,7 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 refused, 5 daemon unreachabl
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 
 	root.AddGroup(&cobra.Group{ID: "daemon", Title: "Daemon:"}, &cobra.Group{ID: "services", Title: "Services and jobs:"},
-		&cobra.Group{ID: "machine", Title: "Machine:"},
+		&cobra.Group{ID: "machine", Title: "Machine:"}, &cobra.Group{ID: "knowledge", Title: "Knowledge base:"},
 		&cobra.Group{ID: "setup", Title: "Setup and diagnosis:"})
 	e.addVerbs(root)
 	root.SetHelpCommandGroupID("setup")
@@ -120,6 +120,7 @@ func (e *env) addVerbs(root *cobra.Command) {
 		{"machine", e.portsCmd()},
 		{"machine", e.psCmd()},
 		{"machine", e.usageCmd()},
+		{"knowledge", e.kbCmd()},
 		{"setup", e.checkCmd()},
 		{"setup", e.configCmd()},
 		{"setup", e.doctorCmd()},

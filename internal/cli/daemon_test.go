@@ -27,6 +27,8 @@ type place struct {
 	environ      []string
 	stdin        string
 	serve        func(context.Context, config.Options) error
+	extend       func(*api.Options, *store.Store) // gives the server more parts; nil = none
+	before       func()                           // called before the store is closed; nil = nothing
 }
 
 func newPlace(t *testing.T) *place {
@@ -66,9 +68,13 @@ func (p *place) start(t *testing.T) (url string, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv, err := api.New(api.Options{
+	o := api.Options{
 		Sampler: sampler, Store: st, Usage: counted, Reload: func(context.Context) error { return nil }, Registry: prometheus.NewRegistry(), Log: log, Version: "9.9.9",
-	})
+	}
+	if p.extend != nil {
+		p.extend(&o, st)
+	}
+	srv, err := api.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,6 +103,9 @@ func (p *place) start(t *testing.T) (url string, stop func()) {
 		_ = hs.Close()
 		for range 4 {
 			<-ended
+		}
+		if p.before != nil {
+			p.before()
 		}
 		if err := st.Close(); err != nil {
 			t.Error(err)

@@ -151,12 +151,6 @@ var crossChecks = []struct {
 	}},
 	{[]string{"knowledge.roots"}, checkRoots},
 	{[]string{"knowledge.scan.command"}, checkScanCommand},
-	{[]string{"knowledge.write_back"}, func(c *Config) string {
-		if c.Knowledge.WriteBack {
-			return "true is not available yet, decisions are kept beside the files; accepted: false"
-		}
-		return ""
-	}},
 	{[]string{"storage.path"}, func(c *Config) string {
 		if c.Storage.Path == "" {
 			return "no home directory is known, so there is no default; accepted: a path"

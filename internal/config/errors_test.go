@@ -169,9 +169,6 @@ func TestBadFileIsShownWithPlaceAndRemedy(t *testing.T) {
 		{"name of the scan job taken", "knowledge: {roots: [{id: a, path: x}], scan: {command: [tool]}}\nservices: {kb_scan: {command: [a]}}\n", `controlcenter.yaml:1:56: knowledge.scan.command: runs as the job kb-scan, which services.kb_scan defines too; accepted: one of the two
     1 | knowledge: {roots: [{id: a, path: x}], scan: {command: [tool]}}
       |                                                        ^`},
-		{"writing back", "knowledge: {write_back: true}\n", `controlcenter.yaml:1:25: knowledge.write_back: true is not available yet, decisions are kept beside the files; accepted: false
-    1 | knowledge: {write_back: true}
-      |                         ^`},
 		{"not text", "log: {}\n# \xff\n", `controlcenter.yaml:2:3: not UTF-8 text
     2 | # �
       |   ^`},

@@ -13,7 +13,7 @@ type Knowledge struct {
 	Roots       []KnowledgeRoot `yaml:"roots" items:"..50" doc:"Folders that hold knowledge, with ai-agents and knowledge-base in them where the old layout is used."`
 	Scan        KnowledgeScan   `yaml:"scan" doc:"How changes are found."`
 	MaxFileSize unit.Bytes      `yaml:"max_file_size" min:"1KiB" max:"1GiB" doc:"Larger files are not read, 1KiB to 1GiB."`
-	WriteBack   bool            `yaml:"write_back" doc:"Write review decisions into the files. Not available yet: they are kept beside the files."`
+	WriteBack   bool            `yaml:"write_back" doc:"Write the status that a review gave into the Markdown file too; otherwise files are never written."`
 }
 
 // KnowledgeRoot is one folder of knowledge.

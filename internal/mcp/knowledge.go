@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -95,7 +96,7 @@ func (o *Options) knowledgeTools(s *mcp.Server) {
 		}
 		out := readAnswer{Path: c.File.Path, Title: c.File.Title, Text: c.Text}
 		if len(out.Text) > readLimit {
-			out.Text, out.Cut = out.Text[:readLimit], true
+			out.Text, out.Cut = strings.ToValidUTF8(out.Text[:readLimit], ""), true
 		}
 		return out, nil
 	})
