@@ -22,7 +22,7 @@ const settled = 1200 * time.Millisecond
 func few(ctx context.Context, o *options, s *stand, f *figures, behaviour bool) error {
 	var services []service
 	for i := range crashing {
-		services = append(services, s.service(fmt.Sprintf("c%d", i), "tick"))
+		services = append(services, s.service(fmt.Sprintf("c%d", i), []string{"tick", "idle"}[i%2]))
 	}
 	code := s.service("code", "idle")
 	code.restart = false

@@ -52,19 +52,27 @@ func (m *pm2) pm2(ctx context.Context, args ...string) error {
 func (m *pm2) write(dir string, services []service) error {
 	m.dir = dir
 	type object = map[string]any
-	apps := []object{}
+	save := func(name string, apps ...object) error {
+		text, err := json.Marshal(object{"apps": apps})
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, name+".json"), text, 0o600)
+	}
+	var apps []object
 	for _, s := range services {
-		apps = append(apps, object{
+		app := object{
 			"name": s.id, "script": s.args[0], "args": s.args[1:], "interpreter": "none", "exec_mode": "fork", "cwd": dir,
-			"autorestart": s.restart, "autostart": s.autostart, "kill_timeout": grace.Milliseconds(), "vizion": false,
+			"autorestart": s.restart, "kill_timeout": grace.Milliseconds(), "vizion": false,
 			"out_file": filepath.Join(dir, s.id+".log"), "error_file": filepath.Join(dir, s.id+".err"),
-		})
+		}
+		if s.autostart {
+			apps = append(apps, app)
+		} else if err := save(s.id, app); err != nil { // what it knows it also starts
+			return err
+		}
 	}
-	text, err := json.Marshal(object{"apps": apps})
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, "eco.json"), text, 0o600)
+	return save("eco", apps...)
 }
 
 func (m *pm2) start(ctx context.Context) error {
@@ -86,9 +94,11 @@ func (m *pm2) main() int {
 
 func (m *pm2) all() []int { return family(m.helper, m.main()) }
 
-func (m *pm2) begin(ctx context.Context, id string) error { return m.pm2(ctx, "start", id) }
-func (m *pm2) end(ctx context.Context, id string) error   { return m.pm2(ctx, "stop", id) }
-func (m *pm2) list(ctx context.Context) error             { return m.pm2(ctx, "jlist") }
+func (m *pm2) begin(ctx context.Context, id string) error {
+	return m.pm2(ctx, "start", filepath.Join(m.dir, id+".json"))
+}
+func (m *pm2) end(ctx context.Context, id string) error { return m.pm2(ctx, "stop", id) }
+func (m *pm2) list(ctx context.Context) error           { return m.pm2(ctx, "jlist") }
 
 func (m *pm2) command() []string {
 	return append(append([]string{"env"}, m.env()...), m.binary, "list")

@@ -80,7 +80,7 @@ func report(o *options, all []contestant, res map[string]*figures, noise string,
 		b.WriteString(t.String() + "\n")
 	}
 	if o.wants("kill") {
-		fmt.Fprintf(&b, "### kill -9 of the supervisor\n\n%d services that write ten lines a second, and one that ends with code 7 while no supervisor is there. Then the supervisor is started again.\n\n", crashing)
+		fmt.Fprintf(&b, "### kill -9 of the supervisor\n\n%d services, half of which write ten lines a second, and one that ends with code 7 while no supervisor is there. Then the supervisor is started again (pm2: `pm2 resurrect`).\n\n", crashing)
 		t := rig.NewTable("", "alive without it", "same processes 3 s after its return", "running twice", "exit code known", "lines lost / torn")
 		for _, c := range all {
 			f := res[c.name]

@@ -99,8 +99,10 @@ func (m *supervisord) command() []string {
 	return []string{"supervisorctl", "-c", filepath.Join(m.dir, "conf"), "status"}
 }
 
-var exitStatus = regexp.MustCompile(`(?s)<name>exitstatus</name>\s*<value><int>(\d+)</int>`)
-var stateName = regexp.MustCompile(`(?s)<name>statename</name>\s*<value><string>(\w+)</string>`)
+var (
+	exitStatus = regexp.MustCompile(`(?s)<name>exitstatus</name>\s*<value><int>(\d+)</int>`)
+	stateName  = regexp.MustCompile(`(?s)<name>statename</name>\s*<value><string>(\w+)</string>`)
+)
 
 func (m *supervisord) exitCode(ctx context.Context, id string) string {
 	answer, err := m.call(ctx, "getProcessInfo", "<param><value><string>"+id+"</string></value></param>")
