@@ -54,6 +54,9 @@ func few(ctx context.Context, o *options, s *stand, f *figures, behaviour bool) 
 			return err
 		}
 	}
+	if s.crashOnly {
+		return nil
+	}
 	if o.wants("logs") {
 		for _, v := range logVariants {
 			if v.ours && s.name != "controlcenter" {

@@ -98,10 +98,10 @@ func bench(ctx context.Context, o *options) error {
 				wanted  bool
 				measure func(context.Context, *options, *stand, *figures) error
 			}{
-				{"a few services", o.wants("crash") || o.wants("logs") || round == 0 && (o.wants("stop") || o.wants("kill")), func(ctx context.Context, o *options, s *stand, f *figures) error {
+				{"a few services", o.wants("crash") || !c.crashOnly && o.wants("logs") || round == 0 && (o.wants("stop") || o.wants("kill")), func(ctx context.Context, o *options, s *stand, f *figures) error {
 					return few(ctx, o, s, f, round == 0)
 				}},
-				{fmt.Sprintf("%d services", o.services), o.wants("fleet"), fleet},
+				{fmt.Sprintf("%d services", o.services), !c.crashOnly && o.wants("fleet"), fleet},
 			} {
 				if !set.wanted {
 					continue

@@ -57,6 +57,7 @@ type manager interface {
 type contestant struct {
 	name, version string
 	make          func(helper string) manager
+	crashOnly     bool
 }
 
 // contestants are ours and the peers that this machine has. What is missing is left out, with a word about it.
@@ -68,7 +69,7 @@ func contestants(ctx context.Context, o *options) ([]contestant, error) {
 	if _, err := os.Stat(binary); err != nil {
 		return nil, fmt.Errorf("our binary: %w", err)
 	}
-	all := []contestant{{"controlcenter", strings.TrimPrefix(firstLine(binary, "version"), "controlcenter "), func(helper string) manager {
+	all := []contestant{{name: "controlcenter", version: strings.TrimPrefix(firstLine(binary, "version"), "controlcenter "), make: func(helper string) manager {
 		return &ours{binary: binary, helper: helper}
 	}}}
 	wanted := func(name string) bool { return len(o.only) == 0 || slices.Contains(o.only, name) }
@@ -83,18 +84,21 @@ func contestants(ctx context.Context, o *options) ([]contestant, error) {
 			}
 		}
 		out, _ := exec.Command("dpkg-query", "-W", "-f", "${Version}", pkg).Output()
-		all = append(all, contestant{name, string(out), make})
+		all = append(all, contestant{name: name, version: string(out), make: make})
 	}
 	packaged("supervisord", "supervisor", func(helper string) manager { return &supervisord{helper: helper} }, "supervisord", "supervisorctl")
 	if wanted("pm2") {
 		if path, err := installPM2(ctx, o.cache); err != nil {
 			say("WITHOUT pm2: %v", err)
 		} else {
-			all = append(all, contestant{"pm2", lastLine(path, "--version"), func(helper string) manager { return &pm2{binary: path, helper: helper} }})
+			all = append(all, contestant{name: "pm2", version: lastLine(path, "--version"), make: func(helper string) manager { return &pm2{binary: path, helper: helper} }})
 		}
 	}
 	packaged("runit", "runit", func(helper string) manager { return &folders{style: runit, helper: helper} }, "runsvdir", "runsv", "svlogd", "sv")
 	packaged("s6", "s6", func(helper string) manager { return &folders{style: s6, helper: helper} }, "s6-svscan", "s6-supervise", "s6-log", "s6-svc", "s6-svstat")
+	if o.wants("crash") {
+		all = append(all, contestant{name: floorName, version: "this benchmark itself", make: func(string) manager { return &floor{} }, crashOnly: true})
+	}
 	if !wanted("controlcenter") {
 		all = all[1:]
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,8 @@ func report(o *options, all []contestant, res map[string]*figures, noise string,
 		b.WriteString("\n**A quick run: fewer kills, services and lines. Do not quote it.**\n")
 	}
 	b.WriteString("\nPrograms: ")
+	contestants := all
+	all = slices.DeleteFunc(slices.Clone(all), func(c contestant) bool { return c.crashOnly })
 	for i, c := range all {
 		if i > 0 {
 			b.WriteString("; ")
@@ -27,9 +30,9 @@ func report(o *options, all []contestant, res map[string]*figures, noise string,
 		o.runs, took.Round(time.Second), rotateAt/1_000_000)
 
 	if o.wants("crash") {
-		fmt.Fprintf(&b, "### A crash\n\n%d kills a run, of processes that have lived for %v. New process: its main function has begun.\n\n", o.kills, settled)
+		fmt.Fprintf(&b, "### A crash\n\n%d kills a run, of processes that have lived for %v. New process: its main function has begun. The last row is the floor: a loop that starts the program and waits for it, no supervisor.\n\n", o.kills, settled)
 		t := rig.NewTable("", "reaped p50/p99 ms", "new process p50/p99 ms")
-		for _, c := range all {
+		for _, c := range contestants {
 			f := res[c.name]
 			t.Row(c.name, f.cell("reaped p50", "reaped p99"), f.cell("again p50", "again p99"))
 		}
