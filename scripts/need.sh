@@ -17,6 +17,13 @@ need=(
   "/usr/lib/python3/dist-packages/psutil python3-psutil"
 )
 
+# What only benchmarks use: need.sh -bench
+[[ ${1:-} == -bench ]] && need=(
+  "supervisord supervisor"
+  "svlogd runit"
+  "s6-svscan s6"
+)
+
 has() { if [[ $1 == /* ]]; then [[ -e $1 ]]; else command -v "$1" >/dev/null; fi; }
 
 missing=() packages=()
@@ -41,5 +48,5 @@ if [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
   exit 0
 fi
 
-echo "NOT INSTALLED: ${missing[*]} (Debian packages: ${packages[*]}). The tests that need them are skipped." >&2
+echo "NOT INSTALLED: ${missing[*]} (Debian packages: ${packages[*]}). What needs them is skipped." >&2
 [[ ${CI:-} != true ]]

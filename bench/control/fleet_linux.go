@@ -35,7 +35,7 @@ func fleet(ctx context.Context, o *options, s *stand, f *figures) error {
 	}
 	f.add("start s", float64(last-t0)/1e9)
 
-	if err := pause(ctx, 3*time.Second); err != nil {
+	if err := pause(ctx, o.settle); err != nil {
 		return err
 	}
 	procs := s.m.all()

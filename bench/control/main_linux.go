@@ -23,7 +23,7 @@ type options struct {
 	quick                 bool
 
 	runs, kills, services, megabytes int
-	idle                             time.Duration
+	settle, idle                     time.Duration // before and while nothing happens in the fleet
 }
 
 // parts of the benchmark, in their order.
@@ -54,9 +54,9 @@ func main() {
 	flag.IntVar(&o.services, "services", 200, "services of the fleet")
 	flag.IntVar(&o.megabytes, "megabytes", 200, "lines through a log pipe")
 	flag.Parse()
-	o.kills, o.idle = 50, 4*time.Second
+	o.kills, o.settle, o.idle = 50, 7*time.Second, 5*time.Second
 	if o.quick {
-		o.runs, o.kills, o.services, o.megabytes, o.idle = 1, crashing, min(o.services, 40), min(o.megabytes, 50), time.Second
+		o.runs, o.kills, o.services, o.megabytes, o.settle, o.idle = 1, crashing, min(o.services, 40), min(o.megabytes, 50), time.Second, time.Second
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := bench(ctx, &o)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,7 +22,7 @@ type ours struct {
 	dir, url       string
 	daemon         *rig.Proc
 	keeper         int
-	client         *rig.Client
+	client         *http.Client
 }
 
 func (m *ours) write(dir string, services []service) error {
@@ -65,7 +66,7 @@ func (m *ours) start(ctx context.Context) error {
 	if m.daemon, err = rig.Start("controlcenter", cmd); err != nil {
 		return err
 	}
-	m.client = rig.NewClient(1)
+	m.client = &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 1}, Timeout: time.Minute}
 	return m.daemon.Ready(ctx, m.url+"/health")
 }
 
@@ -88,32 +89,35 @@ func (m *ours) keepers() []int {
 	return nil
 }
 
-func (m *ours) post(ctx context.Context, path string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url+path, nil)
+func (m *ours) do(ctx context.Context, method, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, m.url+path, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := m.client.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	body, err := io.ReadAll(resp.Body)
 	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("post %s: status %s", path, resp.Status)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s %s: status %s", method, path, resp.Status)
 	}
-	return nil
+	return body, err
 }
 
 func (m *ours) begin(ctx context.Context, id string) error {
-	return m.post(ctx, "/api/services/"+id+"/start?wait=none")
+	_, err := m.do(ctx, http.MethodPost, "/api/services/"+id+"/start?wait=none")
+	return err
 }
 
 func (m *ours) end(ctx context.Context, id string) error {
-	return m.post(ctx, "/api/services/"+id+"/stop")
+	_, err := m.do(ctx, http.MethodPost, "/api/services/"+id+"/stop")
+	return err
 }
 
 func (m *ours) list(ctx context.Context) error {
-	_, err := m.client.Get(ctx, m.url+"/api/services", false)
+	_, err := m.do(ctx, http.MethodGet, "/api/services")
 	return err
 }
 
@@ -122,14 +126,14 @@ func (m *ours) command() []string {
 }
 
 func (m *ours) exitCode(ctx context.Context, id string) string {
-	a, err := m.client.Get(ctx, m.url+"/api/services/"+id+"/status", true)
+	body, err := m.do(ctx, http.MethodGet, "/api/services/"+id+"/status")
 	if err != nil {
 		return ""
 	}
 	var st struct {
 		ExitCode *int `json:"exit_code"`
 	}
-	if json.Unmarshal(a.Body, &st) != nil || st.ExitCode == nil {
+	if json.Unmarshal(body, &st) != nil || st.ExitCode == nil {
 		return ""
 	}
 	return fmt.Sprint(*st.ExitCode)
@@ -143,7 +147,7 @@ func (m *ours) logs(id string) []string {
 
 func (m *ours) close() {
 	if m.client != nil {
-		m.client.Close()
+		m.client.CloseIdleConnections()
 	}
 	keepers := m.keepers()
 	if m.daemon != nil {
