@@ -94,6 +94,7 @@ func (k *keeper) enter(r *run) error {
 		}
 	}
 	k.runs[r.id] = r
+	k.stir++
 	return nil
 }
 
@@ -173,6 +174,7 @@ func (k *keeper) ended(r *run, e *ending, reap func()) bool {
 	}
 	r.exit = exit
 	k.finishing++
+	k.stir++
 	k.mu.Unlock()
 
 	k.writeEnd(exit)
