@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -476,6 +477,7 @@ func (k *keeper) watchIdle(ctx context.Context) {
 		k.mu.Unlock()
 		// What many starts at once took is given back when it is calm again: by itself the runtime would keep it.
 		if stir == stirred && stir != tidied {
+			runtime.GC() // pools are emptied by the second collection only
 			debug.FreeOSMemory()
 			tidied = stir
 		}
