@@ -195,7 +195,7 @@ func stopTree(ctx context.Context, s *stand, f *figures, id string) error {
 	}
 	late := soon
 	if soon != "nothing" {
-		if late, err = look(4 * time.Second); err != nil {
+		if late, err = look(2 * time.Second); err != nil {
 			return err
 		}
 	}
