@@ -11,7 +11,7 @@ TOOL     := $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
 export CGO_ENABLED = 0
 
-.PHONY: run build test test-go check lint fmt race fuzz soak bench bench-exporter bench-ws bench-kb bench-micro cross docs clean help
+.PHONY: run build test test-go check lint fmt race fuzz soak bench bench-exporter bench-ws bench-control bench-kb bench-micro cross docs clean help
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,10 +55,10 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 soak: build ## what takes too long for make test: full kill cycles
 	CC_TEST_BINARY=$(CURDIR)/$(BIN) CC_SOAK=1 $(GO) test -count=1 -timeout 60m -run 'Killed|Soak' ./e2e ./internal/store
 
-bench: bench-micro bench-exporter bench-ws bench-kb ## all benchmarks
+bench: bench-micro bench-exporter bench-ws bench-control bench-kb ## all benchmarks
 
 bench-micro: ## Go benchmarks
-	$(GO) test -run '^$$' -bench . -benchmem ./exporter ./internal/api ./internal/store
+	$(GO) test -run '^$$' -bench . -benchmem ./control/... ./exporter ./internal/api ./internal/store
 
 bench-exporter: build ## ours beside node_exporter, process-exporter and a psutil server; writes docs/benchmarks.md
 	scripts/need.sh
@@ -70,6 +70,10 @@ bench-ws: build ## WebSocket fan-out and the re-dialling client; writes docs/ben
 bench-kb: build ## search beside SQLite FTS5, Xapian and ripgrep over Debian's documentation (ARGS=-small: a tenth); writes docs/benchmarks.md
 	scripts/need.sh bench-kb
 	$(GO) run ./bench/kb -binary $(BIN) -o docs/benchmarks.md $(ARGS)
+
+bench-control: build ## ours beside supervisord, pm2, runit and s6; writes docs/benchmarks.md; ARGS=-help tells of subsets
+	scripts/need.sh bench-control
+	$(GO) run ./bench/control -binary $(BIN) -o docs/benchmarks.md $(ARGS)
 
 cross: ## build for the other platforms
 	GOOS=windows GOARCH=amd64 $(GO) build -trimpath -o bin/windows-amd64/controlcenter.exe .

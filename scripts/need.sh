@@ -18,7 +18,10 @@ need=(
 )
 
 # What only one benchmark uses is asked for by its name.
-[[ ${1:-} == bench-kb ]] && need=("rg ripgrep" "/usr/lib/python3/dist-packages/xapian python3-xapian")
+case ${1:-} in
+  bench-kb) need=("rg ripgrep" "/usr/lib/python3/dist-packages/xapian python3-xapian") ;;
+  bench-control) need=("supervisord supervisor" "svlogd runit" "s6-svscan s6") ;;
+esac
 
 has() { if [[ $1 == /* ]]; then [[ -e $1 ]]; else command -v "$1" >/dev/null; fi; }
 
@@ -44,5 +47,5 @@ if [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
   exit 0
 fi
 
-echo "NOT INSTALLED: ${missing[*]} (Debian packages: ${packages[*]}). The tests that need them are skipped." >&2
+echo "NOT INSTALLED: ${missing[*]} (Debian packages: ${packages[*]}). What needs them is skipped." >&2
 [[ ${CI:-} != true ]]

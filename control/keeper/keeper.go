@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -48,6 +49,7 @@ type keeper struct {
 	freeze    chan struct{}
 	quit      chan struct{} // closed: end, nothing runs
 	idleSince time.Time
+	stir      uint64  // counts starts and ends
 	group     *string // folder of our control groups, "" = none; nil = not looked for yet
 }
 
@@ -497,6 +499,7 @@ func (k *keeper) leave() error {
 func (k *keeper) watchIdle(ctx context.Context) {
 	tick := time.NewTicker(idleAfter / 4)
 	defer tick.Stop()
+	var stirred, tidied uint64
 	for {
 		select {
 		case <-ctx.Done():
@@ -510,7 +513,15 @@ func (k *keeper) watchIdle(ctx context.Context) {
 			k.idleSince = time.Now()
 		}
 		done := !k.idleSince.IsZero() && time.Since(k.idleSince) >= idleAfter
+		stir := k.stir
 		k.mu.Unlock()
+		// What many starts at once took is given back when it is calm again: by itself the runtime would keep it.
+		if stir == stirred && stir != tidied {
+			runtime.GC() // pools are emptied by the second collection only
+			debug.FreeOSMemory()
+			tidied = stir
+		}
+		stirred = stir
 		if done && k.leave() == nil {
 			return
 		}

@@ -96,6 +96,7 @@ func (k *keeper) enter(r *run) error {
 		}
 	}
 	k.runs[r.id] = r
+	k.stir++
 	return nil
 }
 
@@ -184,6 +185,7 @@ func (k *keeper) ended(r *run, e *ending, reap func()) bool {
 	}
 	r.exit = exit
 	k.finishing++
+	k.stir++
 	k.mu.Unlock()
 
 	k.writeEnd(exit)
