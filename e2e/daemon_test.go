@@ -19,7 +19,7 @@ import (
 )
 
 // patience is how long a test waits for something that normally takes milliseconds.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 var binary string
 
@@ -193,6 +193,28 @@ func (d *daemon) get(path string) (int, []byte) {
 		return 0, nil
 	}
 	return resp.StatusCode, body
+}
+
+// send sends a body, if there is one, and returns the status, 0 = no answer, and the answer.
+func (d *daemon) send(method, path, body string) (int, []byte) {
+	d.t.Helper()
+	req, err := http.NewRequest(method, d.url+path, strings.NewReader(body))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, nil
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, nil
+	}
+	return resp.StatusCode, answer
 }
 
 // json gets path, which must answer 200, into v.

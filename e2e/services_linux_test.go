@@ -3,9 +3,11 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,7 +62,7 @@ func keeperPID(dir string) int {
 // sweep ends, when the test is over, the keeper of a storage path and all it runs: what the product is made not to do.
 func sweep(t *testing.T, dir string) {
 	t.Cleanup(func() {
-		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 			all := marked("E2E_STATE=" + dir + "\x00")
 			if pid := keeperPID(dir); pid != 0 {
 				_ = syscall.Kill(pid, syscall.SIGKILL)
@@ -173,6 +175,52 @@ func (s *services) copies() (stop func()) {
 	return func() { close(quit); wg.Wait() }
 }
 
+// edits changes a definition over the API all the time. The returned function waits until the daemon answers no more and
+// returns the number of the last change that was acknowledged.
+func (s *services) edits(d *daemon) (last func() int) {
+	done, acknowledged := make(chan struct{}), 0
+	quit := make(chan struct{})
+	first := edited(d) + 1
+	go func() {
+		defer close(done)
+		for i := first; ; i++ {
+			select {
+			case <-quit:
+				return
+			default:
+			}
+			code, _ := d.send("PUT", "/api/services/edited", fmt.Sprintf(`{"command":["true"],"description":"%d"}`, i))
+			switch {
+			case code == http.StatusOK || code == http.StatusCreated:
+				acknowledged = i
+			case code != 0:
+				s.t.Errorf("change %d: %d", i, code)
+				return
+			default:
+				return
+			}
+		}
+	}()
+	return func() int { close(quit); <-done; return acknowledged }
+}
+
+// edited returns the number of the last change of that definition, 0 = there is none.
+func edited(d *daemon) int {
+	code, body := d.get("/api/services/edited")
+	if code == http.StatusNotFound {
+		return 0
+	}
+	var got struct{ Description string }
+	if err := json.Unmarshal(body, &got); code != http.StatusOK || err != nil {
+		d.t.Fatalf("the edited service: %d %s", code, body)
+	}
+	n, err := strconv.Atoi(got.Description)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return n
+}
+
 func TestKilledDaemonTouchesNoServiceAndLosesNoExit(t *testing.T) {
 	rounds := 50
 	switch {
@@ -184,7 +232,7 @@ func TestKilledDaemonTouchesNoServiceAndLosesNoExit(t *testing.T) {
 	s := newServices(t)
 	work := t.TempDir()
 	settle := filepath.Join(work, "settle")
-	const each = 6
+	const each = 7
 	for i := range each {
 		s.add(fmt.Sprintf("steady%d", i), []string{"sleep", "100000"})
 		s.add(fmt.Sprintf("lines%d", i), []string{binary, "demo", "lines", "--every", "1ms"})
@@ -205,12 +253,19 @@ func TestKilledDaemonTouchesNoServiceAndLosesNoExit(t *testing.T) {
 	d.waitFor("the steady services run", func() bool { return len(pids()) == 2*each })
 	before := pids()
 	stop := s.copies()
+	written := s.edits(d)
 	for range rounds {
 		time.Sleep(rand.N(300 * time.Millisecond)) // the fault comes at any moment
 		d.kill()
+		last := written()
 		d = s.serve()
+		if got := edited(d); got < last {
+			t.Fatalf("change %d was acknowledged and is lost: the definition has %d", last, got)
+		}
+		written = s.edits(d)
 	}
 	stop()
+	written()
 	write(t, settle, "")
 	count := func(i int) float64 {
 		b, _ := os.ReadFile(fmt.Sprintf("%s/exits%d", work, i))

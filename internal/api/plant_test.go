@@ -67,7 +67,7 @@ func startPlant(t *testing.T, change func(*Options)) *plant {
 	wg.Go(func() { _ = p.keeper.Run(ctx) })
 	wg.Go(func() { _ = p.manager.Run(ctx) })
 	t.Cleanup(func() { // before the store is closed
-		last, done := context.WithTimeout(context.Background(), 20*time.Second)
+		last, done := context.WithTimeout(context.Background(), 60*time.Second)
 		defer done()
 		if _, err := p.manager.DoAll(last, control.Command{Verb: control.VerbKill, Cascade: true}, nil, nil); err != nil {
 			t.Error(err)

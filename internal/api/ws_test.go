@@ -68,7 +68,7 @@ func (s *site) dialWith(d *websocket.Dialer, path string, headers ...string) *we
 		s.t.Fatalf("dial %s: %v (%d)", path, err, status)
 	}
 	s.t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second)) // a test must not hang
+	_ = c.SetReadDeadline(time.Now().Add(60 * time.Second)) // a test must not hang
 	return c
 }
 
