@@ -57,7 +57,7 @@ func (k *knowledgeSite) socket(query string) *websocket.Conn {
 	}
 	_ = res.Body.Close()
 	k.t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
 	return conn
 }
 
