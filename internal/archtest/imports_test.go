@@ -37,6 +37,7 @@ var may = map[string][]string{
 	"e2e":                {},
 	"bench/exporter":     {"bench/internal/rig"},
 	"bench/internal/rig": {},
+	"bench/kb":           {"bench/internal/rig", "kb"},
 	"bench/ws":           {"bench/internal/rig"},
 }
 
