@@ -23,7 +23,7 @@ import (
 // indexFormat is the version of what we write into an index. Another one is rebuilt, like a damaged one.
 const indexFormat = "2"
 
-// Keys of what is stored in the index beside its documents, in the same atomic step.
+// Keys of what is stored in the index beside its documents.
 var (
 	keyFormat     = []byte("cc_format")
 	keyGeneration = []byte("cc_generation")
@@ -49,12 +49,13 @@ func (e *DamagedError) Unwrap() error { return e.Err }
 // files that are merged in the background. What documents match and how they rank is ours, see docs/adr/0007.
 //
 // All methods may be called from several goroutines at once. Apply calls are carried out one after the other; searches never
-// wait for them and see a batch wholly or not at all.
+// wait for them.
 type BleveIndex struct {
-	dir   string
-	store *scorch.Scorch
-	queue *bleveindex.AnalysisQueue
-	fuzzy fuzzyBuilders
+	dir     string
+	workers int
+	store   *scorch.Scorch
+	queue   *bleveindex.AnalysisQueue
+	fuzzy   fuzzyBuilders
 
 	applying sync.Mutex
 	applied  atomic.Int64 // Unix nanoseconds of the last batch; 0 = never
@@ -89,7 +90,7 @@ func Open(ctx context.Context, dir string, opts IndexOptions) (x *BleveIndex, er
 	}
 	queue := bleveindex.NewAnalysisQueue(opts.Workers)
 	x = &BleveIndex{
-		dir: dir, queue: queue,
+		dir: dir, workers: opts.Workers, queue: queue,
 		columns: map[uint64]*columns{}, names: map[string]string{},
 	}
 	defer func() {
@@ -222,11 +223,12 @@ func (x *BleveIndex) snapshot() (*scorch.IndexSnapshot, error) {
 	return s, nil
 }
 
-// Apply puts and deletes documents in one atomic step, together with the generation of the batch. It is durable when it
-// returns without an error; after an error the batch may or may not be there and can be applied again. An id that is put
-// replaces what it named. Keep a batch near 1,000 documents or 16 MiB of text: memory follows it.
+// Apply puts and deletes documents, and then sets the generation. All of it is durable when it returns without an error; after
+// an error or a crash any of the documents may or may not be there, the generation is that of before, and the batch can be
+// applied again. A search sees each document as it was or as it is now. An id that is put replaces what it named. Keep a batch
+// near 1,000 documents or 16 MiB of text: memory follows it.
 //
-// The context is looked at before the work begins; a batch is not left half done.
+// The context is looked at before the work begins.
 func (x *BleveIndex) Apply(ctx context.Context, generation uint64, puts []*Parsed, deletes []string) (err error) {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("apply generation %d to the index: %w", generation, context.Cause(ctx))
@@ -237,25 +239,59 @@ func (x *BleveIndex) Apply(ctx context.Context, generation uint64, puts []*Parse
 	defer x.leave()
 	x.applying.Lock()
 	defer x.applying.Unlock()
-	batch := bleveindex.NewBatch()
-	for _, id := range deletes {
-		batch.Delete(id)
-	}
 	for _, p := range puts {
 		if p.ID == "" {
 			return fmt.Errorf("apply generation %d to the index: document %s has no id", generation, p.Path)
 		}
-		batch.Update(newIndexDocument(p))
 	}
 	now := time.Now()
-	batch.SetInternal(keyGeneration, binary.BigEndian.AppendUint64(nil, generation))
-	batch.SetInternal(keyApplied, binary.BigEndian.AppendUint64(nil, uint64(now.UnixNano())))
-	defer recoverDamage(&err)()
-	if err := x.store.Batch(batch); err != nil {
+	if err := x.write(puts, deletes, generation, now); err != nil {
 		return fmt.Errorf("apply generation %d with %d documents to the index: %w", generation, len(puts)+len(deletes), err)
 	}
 	x.applied.Store(now.UnixNano())
 	return nil
+}
+
+// partSize is how many documents are worth a segment of their own: the storage engine makes one by one goroutine, which is most
+// of the work of a batch.
+const partSize = 200
+
+// write writes a batch in as many parts as there are goroutines for it, and the generation with the only part or after all.
+func (x *BleveIndex) write(puts []*Parsed, deletes []string, generation uint64, now time.Time) error {
+	state := bleveindex.NewBatch()
+	state.SetInternal(keyGeneration, binary.BigEndian.AppendUint64(nil, generation))
+	state.SetInternal(keyApplied, binary.BigEndian.AppendUint64(nil, uint64(now.UnixNano())))
+	n := max(1, min(x.workers, len(puts)/partSize))
+	parts := make([]*bleveindex.Batch, n)
+	for i := range parts {
+		if parts[i] = bleveindex.NewBatch(); n == 1 {
+			parts[i] = state
+		}
+	}
+	for _, id := range deletes {
+		parts[0].Delete(id)
+	}
+	for i, p := range puts {
+		parts[i*n/len(puts)].Update(newIndexDocument(p))
+	}
+	if n == 1 {
+		return x.writePart(state)
+	}
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	for i, part := range parts {
+		wg.Go(func() { errs[i] = x.writePart(part) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return x.writePart(state)
+}
+
+func (x *BleveIndex) writePart(b *bleveindex.Batch) (err error) {
+	defer recoverDamage(&err)()
+	return x.store.Batch(b)
 }
 
 // Generation returns the generation of the last batch; 0 when there was none.

@@ -387,7 +387,7 @@ func TestSavedFileIsFoundByWatching(t *testing.T) {
 	r := newRig(t, root, func(o *Options) { o.Watch = true })
 	sub := r.bus.Subscribe(1000, DocumentsChanged{}.Topic())
 	defer sub.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	until := func(what string, ok func() bool) {
 		t.Helper()

@@ -56,10 +56,19 @@ func main() {
 	flag.StringVar(&o.output, "o", "", "Markdown file whose section to replace")
 	flag.StringVar(&o.peers, "peers", "fts5,xapian,ripgrep", "what is measured beside ours, \"\" for nothing")
 	flag.BoolVar(&o.small, "small", false, "a tenth of everything: to see that it works, not to quote")
+	flag.IntVar(&o.unique, "unique", 0, "different documents (30000; 3000 with -small)")
+	flag.IntVar(&o.total, "total", 0, "documents with recombined ones (100000; 10000 with -small)")
 	flag.Parse()
+	unique, total := o.unique, o.total
 	o.unique, o.total, o.each, o.known, o.rest = 30_000, 100_000, 150, 500, 20*time.Second
 	if o.small {
 		o.unique, o.total, o.each, o.known, o.rest = 3_000, 10_000, 50, 150, 3*time.Second
+	}
+	if unique > 0 {
+		o.unique = unique
+	}
+	if total > 0 {
+		o.total = max(total, o.unique)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err = run(ctx, &o)

@@ -82,6 +82,7 @@ func needRestart(old, c *config.Config) []string {
 		"knowledge.max_file_size": old.Knowledge.MaxFileSize == c.Knowledge.MaxFileSize,
 		"knowledge.scan.every":    old.Knowledge.Scan.Every == c.Knowledge.Scan.Every,
 		"knowledge.scan.watch":    old.Knowledge.Scan.Watch == c.Knowledge.Scan.Watch,
+		"knowledge.write_back":    old.Knowledge.WriteBack == c.Knowledge.WriteBack,
 	} {
 		if !same {
 			keys = append(keys, key)

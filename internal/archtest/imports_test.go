@@ -40,6 +40,7 @@ var may = map[string][]string{
 	"bench/exporter":      {"bench/internal/rig"},
 	"bench/internal/rig":  {},
 	"bench/ws":            {"bench/internal/rig"},
+	"bench/kb":            {"bench/internal/rig", "kb"},
 }
 
 // owner says which packages of ours may import an outside one of weight, or one that must stay in one place.
