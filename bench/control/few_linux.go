@@ -256,6 +256,11 @@ func killManager(ctx context.Context, s *stand, f *figures) error {
 	if err := s.m.start(ctx); err != nil {
 		return fmt.Errorf("start again: %w", err)
 	}
+	for begin := time.Now(); s.m.list(ctx) != nil && time.Since(begin) < 30*time.Second; { // it may answer later than it begins
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+	}
 	if err := pause(ctx, 3*time.Second); err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func fleet(ctx context.Context, o *options, s *stand, f *figures) error {
 
 	ask := func(name string, most int, list func() error) error {
 		var l rig.Latencies
-		for begin := time.Now(); len(l) < most && (len(l) < 3 || time.Since(begin) < 2*time.Second); {
+		for begin := time.Now(); len(l) == 0 || len(l) < most && time.Since(begin) < 2*time.Second; {
 			t0 := time.Now()
 			if err := list(); err != nil {
 				return err

@@ -41,7 +41,16 @@ func muxPath(path string) string { return strings.ReplaceAll(path, "{file_id}", 
 // appender is a body that knows a cheaper encoding than reflection.
 type appender interface{ appendJSON(b []byte) []byte }
 
+// written is a body that may be encoded already, even compressed.
+type written interface{ written() []byte }
+
 func marshalJSON(w io.Writer, v any) error {
+	if b, ok := v.(written); ok && b.written() != nil {
+		if _, err := w.Write(b.written()); err != nil {
+			return fmt.Errorf("write body: %w", err)
+		}
+		return nil
+	}
 	if a, ok := v.(appender); ok {
 		if _, err := w.Write(append(a.appendJSON(nil), '\n')); err != nil {
 			return fmt.Errorf("write body: %w", err)

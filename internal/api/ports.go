@@ -14,6 +14,8 @@ type PortsInput struct {
 	Start int    `query:"start" minimum:"1" maximum:"65535" doc:"First port; the configured one when not given"`
 	End   int    `query:"end" minimum:"1" maximum:"65535" doc:"Last port; the configured one when not given"`
 	State string `query:"state" default:"listen" enum:"listen,all" doc:"all = sockets in any state, with their other end"`
+
+	Encodings string `header:"Accept-Encoding" hidden:"true"`
 }
 
 // PortsBody is its answer.
@@ -24,7 +26,11 @@ type PortsBody struct {
 	End       int       `json:"end" doc:"Last port shown"`
 	Timestamp string    `json:"timestamp" format:"date-time"`
 	Ports     []PortRow `json:"ports"`
+
+	encoded []byte // all of it, encoded before; nil = not
 }
+
+func (b PortsBody) written() []byte { return b.encoded }
 
 // PortRow is one port and its owner.
 type PortRow struct {
@@ -41,29 +47,23 @@ type PortRow struct {
 	RemotePort    *int     `json:"remote_port"`
 }
 
-func (s *Server) ports(ctx context.Context, in *PortsInput) (*answerOf[PortsBody], error) {
-	var list []exporter.Port
-	var snap *exporter.Snapshot
-	if in.State == "all" {
-		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-		defer cancel()
-		snap = s.o.Sampler.FreshPart(ctx, "sockets")
-		v := exporter.Get[exporter.Sockets](snap)
-		if v == nil {
-			return nil, problem(http.StatusServiceUnavailable, "sockets of all states cannot be read here or now")
-		}
-		list = v.List
-	} else {
-		snap = s.fresh(ctx)
-		if v := exporter.Get[exporter.Ports](snap); v != nil {
-			list = v.List
-		}
+func (s *Server) ports(ctx context.Context, in *PortsInput) (*portsAnswer, error) {
+	if in.State != "all" {
+		snap := s.fresh(ctx)
+		return s.portLists.answer(snap, exporter.Get[exporter.Ports](snap), in)
 	}
-	b, err := portsOf(snap, list, in)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	snap := s.o.Sampler.FreshPart(ctx, "sockets")
+	v := exporter.Get[exporter.Sockets](snap)
+	if v == nil {
+		return nil, problem(http.StatusServiceUnavailable, "sockets of all states cannot be read here or now")
+	}
+	b, err := portsOf(snap, v.List, in)
 	if err != nil {
 		return nil, err
 	}
-	return ok(*b), nil
+	return &portsAnswer{Status: http.StatusOK, Body: *b}, nil
 }
 
 func portsOf(snap *exporter.Snapshot, list []exporter.Port, in *PortsInput) (*PortsBody, error) {

@@ -71,18 +71,19 @@ type Server struct {
 	owners     owners      // of the other ends of connections
 	ownersFail atomic.Bool // the last question was answered by an error
 
-	router  *mux.Router
-	api     huma.API
-	rows    map[string]*row
-	handler http.Handler // the chain
-	metrics *selfMetrics
-	hub     *hub
-	shown   shownServices
-	follow  followers
-	feeds   feeds
-	assets  *assets
-	docJSON []byte
-	docYAML []byte
+	router    *mux.Router
+	api       huma.API
+	rows      map[string]*row
+	handler   http.Handler // the chain
+	metrics   *selfMetrics
+	hub       *hub
+	shown     shownServices
+	portLists portLists
+	follow    followers
+	feeds     feeds
+	assets    *assets
+	docJSON   []byte
+	docYAML   []byte
 }
 
 // New builds the server: every route, the document, its metrics. Nothing runs before [Server.Run].

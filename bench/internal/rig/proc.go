@@ -31,6 +31,7 @@ type Proc struct {
 func Start(name string, cmd *exec.Cmd) (*Proc, error) {
 	p := &Proc{Name: name, cmd: cmd, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &p.out, &p.out
+	cmd.WaitDelay = time.Second // what it has started may keep its output open
 	OwnGroup(cmd)
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
