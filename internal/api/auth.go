@@ -53,7 +53,11 @@ type caller struct {
 	role  role
 	owner bool // the server's own user, from this machine: no limits apply
 	local bool // from this machine, without a proxy between, whoever it is
+	name  string
 }
+
+// identity names who was told apart from others by credentials; "" = known by its address only.
+func (c caller) identity() string { return c.name }
 
 // authenticate says who the caller is. Credentials that are there and wrong are a problem, whoever else the caller may be: a
 // client must hear that its key no longer works, and not go on with another role.
@@ -64,6 +68,9 @@ func (s *Server) authenticate(r *http.Request) (caller, *Problem) {
 		return caller{role: anonymous}, wrong
 	}
 	c := caller{role: max(given, anonymous)}
+	if user, _, basic := r.BasicAuth(); basic && given > 0 {
+		c.name = "basic " + user
+	}
 	if forwarded(r.Header) {
 		return c, nil
 	}

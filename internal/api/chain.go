@@ -22,7 +22,7 @@ type middleware func(http.Handler) http.Handler
 func (s *Server) chain() http.Handler {
 	h := http.Handler(http.HandlerFunc(s.dispatch))
 	order := []middleware{
-		s.observe, s.recoverPanic, s.secure, s.checkHost, s.checkOrigin, s.crossOrigin, s.identify, s.checkRole, s.checkQuery, s.checkBody,
+		s.observe, s.recoverPanic, s.secure, s.checkHost, s.checkOrigin, s.crossOrigin, s.identify, s.checkRole, s.checkRate, s.checkQuery, s.checkBody,
 	}
 	for _, m := range slices.Backward(order) {
 		h = m(h)
@@ -35,6 +35,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	info := s.match(r)
 	info.id = requestID(r.Header.Get("X-Request-Id"))
 	w.Header().Set("X-Request-Id", info.id)
+	timeBody(w, r, info)
 	s.handler.ServeHTTP(&responseWriter{ResponseWriter: w}, r.WithContext(context.WithValue(r.Context(), requestKey{}, info)))
 }
 
@@ -159,7 +160,7 @@ func (s *Server) secure(next http.Handler) http.Handler {
 func (s *Server) checkHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !peerOf(r.Context()).unix && !s.policy().allowsHost(r) {
-			s.fail(w, r, problemf(http.StatusMisdirectedRequest,
+			s.refuse(w, r, refusedHost, problemf(http.StatusMisdirectedRequest,
 				"host %q is not served here; add it to web.allowed_hosts if it is yours", r.Host))
 			return
 		}
@@ -204,9 +205,9 @@ func (s *Server) checkOrigin(next http.Handler) http.Handler {
 			h.Set("Access-Control-Max-Age", "600")
 			w.WriteHeader(http.StatusNoContent)
 		case preflight:
-			s.fail(w, r, problem(http.StatusBadRequest, "Disallowed CORS origin"))
+			s.refuse(w, r, refusedOrigin, problem(http.StatusBadRequest, "Disallowed CORS origin"))
 		case (!safe(r.Method) || websocket.IsWebSocketUpgrade(r)) && !same && !listed:
-			s.fail(w, r, problemf(http.StatusForbidden,
+			s.refuse(w, r, refusedOrigin, problemf(http.StatusForbidden,
 				"origin %q may not do this; add it to web.cors_origins if it is yours", strings.Join(given, ", ")))
 		default:
 			next.ServeHTTP(w, r)
@@ -224,7 +225,7 @@ func (s *Server) crossOrigin(next http.Handler) http.Handler {
 			return
 		}
 		if err := protection.Check(r); err != nil {
-			s.fail(w, r, problem(http.StatusForbidden, err.Error()))
+			s.refuse(w, r, refusedOrigin, problem(http.StatusForbidden, err.Error()))
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -236,7 +237,7 @@ func (s *Server) identify(next http.Handler) http.Handler {
 		c, wrong := s.authenticate(r)
 		infoOf(r.Context()).caller = c
 		if wrong != nil {
-			s.fail(w, r, wrong)
+			s.unauthenticated(w, r, wrong)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -252,9 +253,9 @@ func (s *Server) checkRole(next http.Handler) http.Handler {
 		case info.caller.role >= need:
 			next.ServeHTTP(w, r)
 		case info.caller.role == anonymous:
-			s.fail(w, r, s.notAuthenticated(info.caller))
+			s.unauthenticated(w, r, s.notAuthenticated(info.caller))
 		default:
-			s.fail(w, r, problemf(http.StatusForbidden, "needs the role %s, you are %s", need, info.caller.role))
+			s.refuse(w, r, refusedRole, problemf(http.StatusForbidden, "needs the role %s, you are %s", need, info.caller.role))
 		}
 	})
 }
@@ -269,7 +270,7 @@ func (s *Server) checkQuery(next http.Handler) http.Handler {
 		}
 		values, err := url.ParseQuery(r.URL.RawQuery)
 		if err != nil {
-			s.fail(w, r, invalid(FieldError{Loc: []string{"query"}, Msg: "query: " + err.Error(), Type: "value"}))
+			s.refuse(w, r, refusedQuery, invalid(FieldError{Loc: []string{"query"}, Msg: "query: " + err.Error(), Type: "value"}))
 			return
 		}
 		var unknown []string
@@ -291,7 +292,7 @@ func (s *Server) checkQuery(next http.Handler) http.Handler {
 		for i, name := range unknown {
 			fields[i] = FieldError{Loc: []string{"query", name}, Msg: "unknown parameter, " + known, Type: "unknown"}
 		}
-		s.fail(w, r, invalid(fields...))
+		s.refuse(w, r, refusedQuery, invalid(fields...))
 	})
 }
 
@@ -309,15 +310,15 @@ func (s *Server) checkBody(next http.Handler) http.Handler {
 		switch {
 		case ct == want, want == jsonType && strings.HasSuffix(ct, "+json"):
 		case want == jsonType:
-			s.fail(w, r, problemf(http.StatusUnsupportedMediaType, "content type %q: must be %s (with curl: curl --json '{…}')", ct, want))
+			s.refuse(w, r, refusedBody, problemf(http.StatusUnsupportedMediaType, "content type %q: must be %s (with curl: curl --json '{…}')", ct, want))
 			return
 		default:
-			s.fail(w, r, problemf(http.StatusUnsupportedMediaType,
+			s.refuse(w, r, refusedBody, problemf(http.StatusUnsupportedMediaType,
 				"content type %q: must be %s (with curl: -H 'Content-Type: %s' --data-binary @file; for JSON routes curl --json)", ct, want, want))
 			return
 		}
 		if r.ContentLength > limit {
-			s.fail(w, r, problemf(http.StatusRequestEntityTooLarge, "body: larger than %d bytes", limit).with("Connection", "close"))
+			s.refuse(w, r, refusedBody, problemf(http.StatusRequestEntityTooLarge, "body: larger than %d bytes", limit).with("Connection", "close"))
 			return
 		}
 		if !info.row.ownLimit {

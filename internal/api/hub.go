@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,7 +75,7 @@ func newHub(log *slog.Logger, m *selfMetrics, newest func() *exporter.Snapshot, 
 	return &hub{
 		log: log, metrics: m, newest: newest, listen: listen, settings: st,
 		join: make(chan *client), leave: make(chan *client), stop: make(chan struct{}), quit: make(chan struct{}),
-		caps:  caps{total: 20_000, perLocal: 20_000, perRemote: 256, by: map[string]int{}},
+		caps:  caps{total: 20_000, perLocal: 20_000, perRemote: 256, by: map[netip.Prefix]int{}},
 		times: times{writeLimit, pingEvery, silence, watchEvery},
 	}
 }
@@ -83,7 +84,7 @@ func newHub(log *slog.Logger, m *selfMetrics, newest func() *exporter.Snapshot, 
 type client struct {
 	conn    *websocket.Conn
 	stream  int
-	address string
+	address netip.Prefix
 	index   int // in the stream's list
 	ping    time.Time
 
@@ -416,11 +417,11 @@ type caps struct {
 	mu                         sync.Mutex
 	total, perLocal, perRemote int
 	n                          int
-	by                         map[string]int
+	by                         map[netip.Prefix]int
 }
 
 // acquire takes a place, or says no.
-func (c *caps) acquire(address string, local bool) bool {
+func (c *caps) acquire(address netip.Prefix, local bool) bool {
 	most := c.perRemote
 	if local {
 		most = c.perLocal
@@ -435,7 +436,7 @@ func (c *caps) acquire(address string, local bool) bool {
 	return true
 }
 
-func (c *caps) release(address string) {
+func (c *caps) release(address netip.Prefix) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.n--

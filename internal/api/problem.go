@@ -115,7 +115,7 @@ func codeOf(status int) string {
 		return "rate_limited"
 	case http.StatusServiceUnavailable:
 		return "unavailable"
-	case http.StatusGatewayTimeout:
+	case http.StatusRequestTimeout, http.StatusGatewayTimeout:
 		return "timeout"
 	case http.StatusInsufficientStorage:
 		return "storage_full"
@@ -134,6 +134,9 @@ func problemOf(err error) *Problem {
 	}
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return problemf(http.StatusRequestEntityTooLarge, "body: larger than %d bytes", tooLarge.Limit)
+	}
+	if errors.Is(err, errSlowBody) {
+		return problem(http.StatusRequestTimeout, errSlowBody.Error())
 	}
 	if broken, ok := errors.AsType[*store.UnavailableError](err); ok && !broken.Full {
 		p := problem(http.StatusServiceUnavailable, "the data directory cannot be written or read now")

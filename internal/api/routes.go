@@ -45,6 +45,8 @@ type row struct {
 	edit  func(op *huma.Operation)                       // of a typed row
 
 	serve http.Handler
+	name  string // method and path, as key returns them
+	limit limit  // how often one caller may come
 }
 
 func (r *row) key() string { return r.method + " " + r.path }
@@ -122,6 +124,8 @@ func (s *Server) register(rows []*row) error {
 			return errors.New("route " + r.key() + " needs one handler")
 		}
 		s.rows[r.key()] = r
+		r.name = r.key()
+		r.limit = limitOf(r)
 		op := operation(r)
 		if r.typed != nil {
 			if r.doc != nil {

@@ -29,6 +29,8 @@ type Settings struct {
 	LegacyStatus200 bool          // failures of start, stop, restart and status answer 200, as older servers did
 	BasicAuth       bool          // the listeners ask for a user and password themselves; who passes is a viewer
 	Auth            AuthMode      // whom to take for the owner; "" = ModeOwner
+	NoLimits        bool          // no limits of requests, for nobody
+	OldLimits       bool          // the owner has limits too, and all are counted by address, as older servers did
 	Anonymous       []string      // Group* whose routes callers on this machine may read without credentials
 }
 
@@ -70,6 +72,8 @@ type Server struct {
 
 	owners     owners      // of the other ends of connections
 	ownersFail atomic.Bool // the last question was answered by an error
+	conns      *conns
+	rates      *limiter
 
 	router  *mux.Router
 	api     huma.API
@@ -105,7 +109,7 @@ func newServer(o Options, extra func(*Server) []*row) (*Server, error) {
 	if o.RestoreLimit == 0 {
 		o.RestoreLimit = 1 << 30
 	}
-	s := &Server{o: o, log: o.Log, settings: o.Settings, router: mux.NewRouter()}
+	s := &Server{o: o, log: o.Log, settings: o.Settings, router: mux.NewRouter(), rates: newLimiter(limiterKeys), conns: newConns()}
 	var err error
 	if s.assets, err = loadAssets(); err != nil {
 		return nil, err

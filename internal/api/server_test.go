@@ -83,7 +83,7 @@ func start(t *testing.T, change func(*Options), extra func(*Server) []*row) *sit
 	wg.Go(func() { _ = o.Sampler.Run(ctx) })
 	wg.Go(func() { _ = s.Run(ctx) })
 	hs := httptest.NewUnstartedServer(s.Handler())
-	hs.Config.ConnContext = s.ConnContext
+	hs.Config.ConnContext, hs.Config.ConnState = s.ConnContext, s.ConnState
 	hs.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	hs.Start()
 	stop := func() { cancel(); wg.Wait() }

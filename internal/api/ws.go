@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -92,18 +93,5 @@ func (s *Server) isUpgrade(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// streamAddress is what the cap counts: an IPv4 address, the /64 of an IPv6 one (a whole network belongs to one customer), or
-// "unix".
-func streamAddress(r *http.Request) string {
-	ip := remoteIP(r)
-	switch {
-	case !ip.IsValid():
-		return "unix"
-	case ip.Is6() && !ip.IsLoopback():
-		p, err := ip.Prefix(64)
-		if err == nil {
-			return p.String()
-		}
-	}
-	return ip.String()
-}
+// streamAddress is what the cap counts.
+func streamAddress(r *http.Request) netip.Prefix { return network(remoteIP(r)) }

@@ -185,7 +185,7 @@ func webSettings(c *config.Config, web config.WebFile) *api.Settings {
 		BasicAuth:    web.Users,
 		AllowedHosts: c.Web.AllowedHosts, CORSOrigins: c.Web.CORSOrigins, ListenAddresses: c.Web.ListenAddresses,
 		StreamInterval: time.Duration(c.Stream.Interval), LegacyStatus200: c.Compat.LegacyStatus200,
-		Auth: api.AuthMode(c.Auth.Mode), Anonymous: c.Auth.Anonymous,
+		Auth: api.AuthMode(c.Auth.Mode), Anonymous: c.Auth.Anonymous, NoLimits: !c.Limits.Enabled, OldLimits: c.Compat.RateLimits,
 	}
 }
 

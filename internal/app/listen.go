@@ -190,6 +190,7 @@ func (d *daemonState) serve(ctx context.Context, l *listener, s *api.Server) err
 	srv := &http.Server{
 		Handler:           s.Handler(),
 		ConnContext:       s.ConnContext,
+		ConnState:         s.ConnState,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       5 * time.Minute, // a restore uploads the whole state
 		WriteTimeout:      5 * time.Minute, // a backup downloads it

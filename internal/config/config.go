@@ -33,6 +33,7 @@ type Config struct {
 	// Services are the definitions that the file owns, as given, each with its name; see [Loaded.Definitions].
 	Services  map[string]*control.Spec `yaml:"services" doc:"Services and jobs by name, as this file defines them. They can be changed here only."`
 	Knowledge Knowledge                `yaml:"knowledge" doc:"Folders of knowledge that are scanned and searched."`
+	Limits    Limits                   `yaml:"limits" doc:"How often others than the owner may call."`
 	Compat    Compat                   `yaml:"compat" doc:"Behaviour of the older backend for clients that rely on it."`
 }
 
@@ -99,6 +100,11 @@ type Backup struct {
 	Keep  int           `yaml:"keep" min:"1" max:"1000" doc:"Backups kept; older ones are removed."`
 }
 
+// Limits says how often others than the owner may call.
+type Limits struct {
+	Enabled bool `yaml:"enabled" doc:"Hold callers other than the owner to so many requests a minute, see docs/security.md; false = no limits for anybody, whatever compat.rate_limits says."`
+}
+
 // Compat is behaviour of the older backend.
 type Compat struct {
 	LegacyStatus200 bool `yaml:"legacy_status_200" doc:"Answer a start, stop, restart or status that failed with status 200 and success false, as the older backend did."`
@@ -124,6 +130,7 @@ func defaults(state string) Config {
 			Processes: Processes{Top: 50},
 		},
 		Storage: Storage{Path: state, Backup: Backup{Every: unit.Duration(time.Hour), Keep: 24}},
+		Limits:  Limits{Enabled: true},
 		Knowledge: Knowledge{
 			Scan:        KnowledgeScan{Every: unit.Duration(10 * time.Minute), Watch: true},
 			MaxFileSize: 8 << 20,

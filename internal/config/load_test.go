@@ -46,6 +46,7 @@ func TestNothingConfiguredGivesDefaults(t *testing.T) {
 			Scan:        KnowledgeScan{Every: unit.Duration(10 * time.Minute), Watch: true},
 			MaxFileSize: 8 << 20,
 		},
+		Limits: Limits{Enabled: true},
 	}
 	if !reflect.DeepEqual(l.Config, want) {
 		t.Errorf("got  %+v\nwant %+v", l.Config, want)
