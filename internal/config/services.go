@@ -19,7 +19,7 @@ import (
 const self = "${self}"
 
 // specTags are the tags of definitions, whose structs stand in package control: by type and name in the file.
-var specTags = map[string]reflect.StructTag{
+var specTags = map[string]reflect.StructTag{ // #nosec G101 -- documentation that speaks of passwords
 	"control.Spec.display_name":  `doc:"Name shown to people, at most 200 characters." default:"the name"`,
 	"control.Spec.description":   `doc:"What it is, at most 2000 characters."`,
 	"control.Spec.template":      `doc:"Well-known program whose template fills what is left out: comfyui, ollama, n8n, jupyter, kb-scheduler."`,
