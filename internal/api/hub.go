@@ -21,11 +21,12 @@ const (
 	systemStream = iota
 	metricsStream
 	serviceStream
-	logStream // its clients are not the hub's: each is told something else
+	logStream // the clients of this and the next are not the hub's: each is told something else
+	knowledgeStream
 	streamCount
 )
 
-var streamNames = [streamCount]string{"system", "metrics", "services", "logs"}
+var streamNames = [streamCount]string{"system", "metrics", "services", "logs", "knowledge"}
 
 const (
 	writeLimit = 5 * time.Second // a write that takes longer ends the connection

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -256,7 +255,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, p *Problem) {
 	}
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
-	body, err := json.Marshal(p)
+	body, err := encode(p)
 	if err != nil {
 		body = []byte(`{"success":false}`) // a struct of strings always marshals
 	}

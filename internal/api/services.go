@@ -490,7 +490,7 @@ func (c *shownServices) encoded(list []*control.Status, total int) (found []show
 }
 
 func encodeService(st *control.Status) shownService {
-	text, err := json.Marshal(st.Object(st.StartedAt)) // 0 seconds after its start
+	text, err := encode(st.Object(st.StartedAt)) // 0 seconds after its start
 	if err != nil {
 		return shownService{st, [2][]byte{[]byte(`{"uptime_seconds":`), []byte(`}`)}} // cannot happen: plain structs
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -91,6 +92,18 @@ func (s *Server) isUpgrade(w http.ResponseWriter, r *http.Request) bool {
 	s.fail(w, r, problem(http.StatusUpgradeRequired, "this is a WebSocket: connect with ws:// or wss://").
 		with("Upgrade", "websocket").with("Connection", "Upgrade"))
 	return false
+}
+
+// writeFrame sends a message; the caller has set a deadline.
+func writeFrame(conn *websocket.Conn, v any) error {
+	text, err := encode(v)
+	if err != nil {
+		return fmt.Errorf("encode frame: %w", err)
+	}
+	if err := conn.WriteMessage(websocket.TextMessage, text); err != nil {
+		return fmt.Errorf("send frame: %w", err)
+	}
+	return nil
 }
 
 // streamAddress is what the cap counts.
