@@ -33,11 +33,13 @@ type Row struct {
 	Detail  string    `json:"detail"`         // why it was refused or failed
 	Count   int       `json:"count,omitzero"` // refusals that this row sums up; 0 = one
 	Until   time.Time `json:"until,omitzero"` // time of the last of them
+	N       uint64    `json:"n"`              // of its table, for pruning
 }
 
 var (
 	changes  = store.NewTable[Row]("audit")
-	refusals = store.NewTable[Row]("audit_denied") // its numbers come from the other table: one order for both
+	refusals = store.NewTable[Row]("audit_denied")
+	numbers  = store.NewTable[Row]("audit_numbers") // holds nothing; counts the rows of both, so that they have one order
 )
 
 func key(id uint64) string { return fmt.Sprintf("%016x", id) }
@@ -45,7 +47,7 @@ func key(id uint64) string { return fmt.Sprintf("%016x", id) }
 // Append adds rows in a transaction and numbers them.
 func Append(tx *store.Tx, rows ...Row) error {
 	for i := range rows {
-		id, err := changes.NextID(tx)
+		id, err := numbers.NextID(tx)
 		if err != nil {
 			return err
 		}
@@ -57,6 +59,9 @@ func Append(tx *store.Tx, rows ...Row) error {
 		t := changes
 		if r.Result == Denied {
 			t = refusals
+		}
+		if r.N, err = t.NextID(tx); err != nil {
+			return err
 		}
 		if err := t.Put(tx, key(id), *r); err != nil {
 			return err
@@ -158,13 +163,17 @@ func (q *Query) matches(r *Row) bool {
 
 // prune deletes the oldest rows of a table until keep are left and none is older than before, at most 1,000 at a time.
 func prune(tx *store.Tx, t store.Table[Row], keep int, before time.Time) (int, error) {
-	all, err := t.List(tx, "", "", 0)
+	newest, err := t.Last(tx, "", "", 1)
+	if err != nil || len(newest) == 0 {
+		return 0, err
+	}
+	oldest, err := t.List(tx, "", "", 1000)
 	if err != nil {
 		return 0, err
 	}
 	n := 0
-	for i, r := range all {
-		if n == 1000 || len(all)-i <= keep && !r.Value.At.Before(before) {
+	for _, r := range oldest {
+		if newest[0].Value.N-r.Value.N < uint64(keep) && !r.Value.At.Before(before) {
 			break
 		}
 		if err := t.Delete(tx, r.Key); err != nil {
