@@ -22,7 +22,8 @@ type middleware func(http.Handler) http.Handler
 func (s *Server) chain() http.Handler {
 	h := http.Handler(http.HandlerFunc(s.dispatch))
 	order := []middleware{
-		s.observe, s.recoverPanic, s.secure, s.checkHost, s.checkOrigin, s.crossOrigin, s.identify, s.checkRole, s.checkRate, s.checkQuery, s.checkBody,
+		s.observe, s.recoverPanic, s.secure, s.checkHost, s.checkOrigin, s.crossOrigin, s.identify, s.checkRole, s.checkRate, s.remember, s.mayEnd,
+		s.checkQuery, s.checkBody,
 	}
 	for _, m := range slices.Backward(order) {
 		h = m(h)
@@ -34,6 +35,8 @@ func (s *Server) chain() http.Handler {
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	info := s.match(r)
 	info.id = requestID(r.Header.Get("X-Request-Id"))
+	info.http, info.ip = r, s.clientIP(r)
+	info.token = takeToken(r, info.row)
 	w.Header().Set("X-Request-Id", info.id)
 	timeBody(w, r, info)
 	s.handler.ServeHTTP(&responseWriter{ResponseWriter: w}, r.WithContext(context.WithValue(r.Context(), requestKey{}, info)))
@@ -116,8 +119,9 @@ func (s *Server) observe(next http.Handler) http.Handler {
 				status = http.StatusOK
 			}
 			s.metrics.request(info.row, r.Method, status, took)
+			s.wasDone(r, status)
 			s.log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", status, "duration_seconds", took.Seconds(),
-				"bytes", rw.bytes, "request_id", info.id, "role", info.caller.role.String(), "remote", r.RemoteAddr)
+				"bytes", rw.bytes, "request_id", info.id, "role", info.caller.role.String(), "caller", info.caller.title(), "remote", r.RemoteAddr)
 		}()
 		next.ServeHTTP(w, r)
 	})
@@ -237,6 +241,9 @@ func (s *Server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, wrong := s.authenticate(r)
 		infoOf(r.Context()).caller = c
+		if infoOf(r.Context()).dropCookie {
+			http.SetCookie(w, s.sessionCookie(r, "", 0))
+		}
 		if wrong != nil {
 			s.unauthenticated(w, r, wrong)
 			return
@@ -254,7 +261,7 @@ func (s *Server) checkRole(next http.Handler) http.Handler {
 		case info.caller.role >= need:
 			next.ServeHTTP(w, r)
 		case info.caller.role == anonymous:
-			s.unauthenticated(w, r, s.notAuthenticated(info.caller))
+			s.unauthenticated(w, r, s.notAuthenticated(info.caller, info.row))
 		default:
 			s.refuse(w, r, refusedRole, problemf(http.StatusForbidden, "needs the role %s, you are %s", need, info.caller.role))
 		}

@@ -88,6 +88,7 @@ type client struct {
 	address netip.Prefix
 	index   int // in the stream's list
 	ping    time.Time
+	left    func() // nil = nothing; called when it has left
 
 	slot    chan *message // the newest frame not yet written; nil = only look at pinging
 	gone    chan struct{} // closed by the reader when the connection ended
@@ -175,6 +176,7 @@ func (h *hub) run(ctx context.Context) error {
 			st.clients = st.clients[:len(st.clients)-1]
 			h.metrics.clients.WithLabelValues(streamNames[c.stream]).Dec()
 			h.caps.release(c.address)
+			c.hasLeft()
 			if total--; total == 0 {
 				watch.Stop()
 			}
@@ -319,7 +321,14 @@ func (h *hub) end(streams *[streamCount]streamState, wg *sync.WaitGroup, sub rou
 		h.metrics.clients.WithLabelValues(streamNames[i]).Sub(float64(len(streams[i].clients)))
 		for _, c := range streams[i].clients {
 			h.caps.release(c.address)
+			c.hasLeft()
 		}
+	}
+}
+
+func (c *client) hasLeft() {
+	if c.left != nil {
+		c.left()
 	}
 }
 

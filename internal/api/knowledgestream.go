@@ -31,7 +31,7 @@ func (s *Server) knowledgeStreamRows() []*row {
 	return []*row{
 		raw("GET", knowledgePrefix+"/events", viewer, "Progress of scans, as server-sent events", s.knowledgeEvents,
 			docOf("text/event-stream", "An event per frame, named by its type; the data is the frame as JSON", job), opts, names, about(said)),
-		raw("GET", knowledgePrefix+"/ws", viewer, "Progress of scans", s.knowledgeSocket(), streamed, opts, names, about("WebSocket. "+said)),
+		raw("GET", knowledgePrefix+"/ws", viewer, "Progress of scans", s.knowledgeSocket(), streamed, opts, names, func(r *row) { r.socket = true }, about("WebSocket. "+said)),
 	}
 }
 
@@ -280,6 +280,11 @@ func (s *Server) knowledgeSocket() http.HandlerFunc {
 			return // the upgrader answered, or the client is gone
 		}
 		ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context())) // of a connection that was taken over it says nothing
+		defer context.AfterFunc(r.Context(), func() {
+			if cause := context.Cause(r.Context()); errors.Is(cause, errRevoked) {
+				cancel(cause)
+			}
+		})()
 		var wg sync.WaitGroup
 		wg.Go(func() { s.listen(conn, func() { cancel(errClientGone) }) })
 		wg.Go(func() { pingUntil(ctx, conn) })

@@ -67,8 +67,8 @@ func (s *Server) checkRate(next http.Handler) http.Handler {
 		if info.row != nil {
 			lim, key.what = info.row.limit, info.row.name
 		}
-		if key.name = info.caller.identity(); key.name == "" || st.OldLimits {
-			key.name, key.net = "", network(remoteIP(r))
+		if key.name = info.caller.id; key.name == "" || st.OldLimits {
+			key.name, key.net = "", network(info.ip)
 		}
 		if wait := s.rates.take(key, lim, time.Now()); wait > 0 {
 			s.refuse(w, r, refusedRate, tooMany(lim, wait))
@@ -91,8 +91,11 @@ func tooMany(lim limit, wait time.Duration) *Problem {
 // or wrong, never before.
 func (s *Server) unauthenticated(w http.ResponseWriter, r *http.Request, p *Problem) {
 	reason := refusedUnauthenticated
-	if p.status == http.StatusUnauthorized && !s.settings().NoLimits && !peerOf(r.Context()).unix {
-		if wait := s.rates.take(limitKey{what: "denied", net: network(remoteIP(r))}, limitDenied, time.Now()); wait > 0 {
+	if p.status == http.StatusTooManyRequests { // the credentials themselves are being guessed
+		reason = refusedThrottled
+	}
+	if p.status == http.StatusUnauthorized && !s.settings().NoLimits && s.attempt(r) != "" {
+		if wait := s.rates.take(limitKey{what: "denied", net: network(infoOf(r.Context()).ip)}, limitDenied, time.Now()); wait > 0 {
 			reason, p = refusedThrottled, tooMany(limitDenied, wait)
 			p.Message += " without valid credentials"
 			p.Detail = p.Message

@@ -32,7 +32,7 @@ func (s *Server) ConnContext(ctx context.Context, c net.Conn) context.Context {
 		if ours.Addr().IsLoopback() && theirs.Addr().IsLoopback() {
 			p = peer{local: true, owner: s.sameOwner(c, ours, theirs)}
 		}
-		if !p.owner {
+		if !p.owner && !trusted(s.settings().TrustedProxies, theirs.Addr()) {
 			s.admit(given, theirs.Addr())
 		}
 	}

@@ -229,7 +229,8 @@ func controlProblem(err error) *Problem {
 
 // finish adds the request id, and logs what the client is not shown.
 func (s *Server) finish(p *Problem, r *http.Request) {
-	p.RequestID = infoOf(r.Context()).id
+	info := infoOf(r.Context())
+	p.RequestID = info.id
 	if p.Errors == nil {
 		p.Errors = []FieldError{}
 	}
@@ -237,6 +238,7 @@ func (s *Server) finish(p *Problem, r *http.Request) {
 		p.Message = "internal error, see the server's log for request " + p.RequestID
 		p.Detail = p.Message
 	}
+	info.problem = p.Message
 	if p.cause != nil {
 		s.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "request_id", p.RequestID, "err", p.cause)
 		p.cause = nil

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/netip"
 	"time"
+
+	"controlcenter/internal/store"
 )
 
 // request is what the chain knows of one request; made first, found by [infoOf] everywhere.
@@ -19,7 +21,18 @@ type request struct {
 	allow  string            // methods that the path has, when only the method does not fit
 	slash  bool              // the path without its last slash has a route
 	caller caller
+
+	http       *http.Request // as it came
+	ip         netip.Addr    // of the client; not valid over the unix socket
+	token      string        // that came with a WebSocket's address
+	dropCookie bool          // the browser has a session that is over
+	target     string        // for the audit log, when the path does not name it
+	problem    string        // what the client was told
+	rider      *store.Rider
 }
+
+// aimAt names what a request is about in the audit log, where its path does not.
+func aimAt(ctx context.Context, target string) { infoOf(ctx).target = target }
 
 type requestKey struct{}
 

@@ -25,6 +25,10 @@ const (
 type row struct {
 	method, path string
 	role         role
+	login        bool   // called to get credentials: those of the request are not looked at
+	socket       bool   // a WebSocket: its address may carry ?token=
+	tolerant     bool   // a wrong ?token= is as none: older clients send one where none is needed
+	unaudited    bool   // changes nothing, or its own records say who did it
 	open         string // group that Settings.Anonymous may open, "" = none
 	tag          string // group in the document
 	summary      string
@@ -100,7 +104,7 @@ func answers(status int) option {
 func (s *Server) table() []*row {
 	return slices.Concat(s.rootRows(), s.healthRows(), s.systemRows(), s.metricsRows(), s.adminRows(), s.docsRows(), s.streamRows(),
 		s.serviceStreamRows(), s.serviceRows(), s.serviceActionRows(), s.serviceLogRows(), s.jobRows(), s.eventRows(), s.processRows(), s.usageRows(), s.mcpRows(),
-		s.knowledgeRows())
+		s.knowledgeRows(), s.loginRows(), s.userRows(), s.keyRows(), s.auditRows(), s.configRows())
 }
 
 // register builds router and document from the rows.

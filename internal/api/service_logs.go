@@ -144,7 +144,7 @@ func (s *Server) serviceLogRows() []*row {
 				"a client that connects again with `Last-Event-ID` misses and repeats nothing.")),
 		typed(s, "GET", "/api/services/{name}/logs/ws", viewer, "Lines as they are written", func(ctx context.Context, in *FollowInput) (*huma.StreamResponse, error) {
 			return s.followSocket(ctx, up, in)
-		}, g, frames, plain, about("WebSocket. The first frame comes at once. What a client sends is ignored.")),
+		}, g, frames, plain, func(r *row) { r.socket = true }, about("WebSocket. The first frame comes at once. What a client sends is ignored.")),
 	}
 }
 

@@ -242,10 +242,7 @@ func (s *Server) service(name string) (*control.Manager, *control.Status, error)
 // actor names the caller in the history.
 func actor(ctx context.Context) string {
 	c := infoOf(ctx).caller
-	if c.owner {
-		return "owner"
-	}
-	return c.role.String()
+	return c.title()
 }
 
 func (s *Server) listServices(_ context.Context, in *ServicesInput) (*answerOf[ServicesBody], error) {

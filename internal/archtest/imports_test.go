@@ -18,13 +18,16 @@ const module = "controlcenter"
 // may says which packages of ours each package may import. A new package is a new row.
 var may = map[string][]string{
 	".":                  {"control/keeper", "internal/app", "internal/cli", "internal/config"},
-	"exporter":           {},
-	"control":            {"control/probe", "internal/event", "internal/store", "internal/unit"},
+	"exporter":           {"internal/mask"},
+	"internal/audit":     {"internal/store"},
+	"internal/auth":      {"internal/store"},
+	"internal/mask":      {},
+	"control":            {"control/probe", "internal/event", "internal/mask", "internal/store", "internal/unit"},
 	"control/probe":      {"internal/unit"},
 	"control/logs":       {},
 	"control/keeper":     {"control", "control/logs", "internal/unit"},
-	"internal/api":       {"control", "control/logs", "exporter", "internal/event", "internal/store", "internal/unit", "kb", "usage"},
-	"internal/app":       {"control", "control/keeper", "control/logs", "exporter", "internal/api", "internal/config", "internal/event", "internal/mcp", "internal/store", "internal/unit", "kb", "usage"},
+	"internal/api":       {"control", "control/logs", "exporter", "internal/audit", "internal/auth", "internal/event", "internal/mask", "internal/store", "internal/unit", "kb", "usage"},
+	"internal/app":       {"internal/audit", "internal/auth", "control", "control/keeper", "control/logs", "exporter", "internal/api", "internal/config", "internal/event", "internal/mcp", "internal/store", "internal/unit", "kb", "usage"},
 	"internal/mcp":       {"control", "control/logs", "exporter", "kb"},
 	"internal/archtest":  {},
 	"internal/cli":       {"exporter", "internal/api", "internal/config", "internal/store", "internal/unit"},
@@ -44,6 +47,7 @@ var may = map[string][]string{
 var owner = map[string][]string{
 	"go.etcd.io/bbolt":                       {"internal/store"},
 	"github.com/gorilla/mux":                 {"internal/api"},
+	"github.com/golang-jwt/jwt/v5":           {"internal/auth"},
 	"github.com/gorilla/websocket":           {"internal/api", "internal/cli", "bench/ws", "bench/internal/rig"},
 	"github.com/danielgtaylor/huma/v2":       {"internal/api"},
 	"github.com/shirou/gopsutil/v3":          {"exporter", "internal/cli"},
