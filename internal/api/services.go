@@ -293,7 +293,11 @@ func (s *Server) getService(ctx context.Context, in *ServiceInput) (*answerOf[Se
 	if err != nil {
 		return nil, err //nolint:wrapcheck // problemOf reads the kind
 	}
-	return ok(ServiceBody{true, st.Object(time.Now()), st.Given(), st.Effective(), set}), nil
+	body := ServiceBody{true, st.Object(time.Now()), st.Given(), st.Effective(), set}
+	if infoOf(ctx).caller.role < admin { // only who may write it back needs it whole
+		body.Definition, body.Effective = body.Definition.Masked(), body.Effective.Masked()
+	}
+	return ok(body), nil
 }
 
 func (s *Server) serviceStatus(_ context.Context, in *ServiceInput) (*answerOf[ServiceStatusBody], error) {

@@ -31,7 +31,7 @@ var may = map[string][]string{
 	"internal/mcp":       {"control", "control/logs", "exporter", "kb"},
 	"internal/archtest":  {},
 	"internal/cli":       {"exporter", "internal/api", "internal/config", "internal/store", "internal/unit"},
-	"internal/config":    {"control", "internal/unit"},
+	"internal/config":    {"control", "internal/mask", "internal/unit"},
 	"internal/event":     {"internal/store"},
 	"internal/store":     {},
 	"internal/unit":      {},

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"controlcenter/control"
+	"controlcenter/internal/mask"
 	"controlcenter/internal/unit"
 )
 
@@ -363,6 +364,7 @@ func matches(pattern, key string) bool {
 func shownSpec(s *control.Spec) any {
 	shown := *s
 	shown.Env = s.ShownEnv()
+	shown.Command = mask.List(s.Command)
 	text, err := json.Marshal(&shown)
 	if err != nil {
 		return err.Error()
