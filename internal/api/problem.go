@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -227,10 +228,37 @@ func controlProblem(err error) *Problem {
 	return nil
 }
 
+// An error answer is small, whatever it quotes.
+const (
+	mostMessage     = 16 << 10 // bytes; the last lines of a service stand in it
+	mostFieldErrors = 100
+)
+
+func cut(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+func (p *Problem) shorten() {
+	p.Message, p.Detail = cut(p.Message, mostMessage), cut(p.Detail, mostMessage)
+	p.Errors = p.Errors[:min(len(p.Errors), mostFieldErrors)]
+	for i := range p.Errors {
+		f := &p.Errors[i]
+		f.Msg = cut(f.Msg, mostMessage/16)
+		f.Loc = slices.Clone(f.Loc[:min(len(f.Loc), jsonDepth)])
+		for j := range f.Loc {
+			f.Loc[j] = cut(f.Loc[j], mostMessage/64)
+		}
+	}
+}
+
 // finish adds the request id, and logs what the client is not shown.
 func (s *Server) finish(p *Problem, r *http.Request) {
 	info := infoOf(r.Context())
 	p.RequestID = info.id
+	p.shorten()
 	if p.Errors == nil {
 		p.Errors = []FieldError{}
 	}

@@ -194,7 +194,7 @@ func newAPI(s *Server) huma.API {
 	config.CreateHooks = nil
 	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	config.DocsPath, config.OpenAPIPath, config.SchemasPath = "", "", ""
-	format := huma.Format{Marshal: marshalJSON, Unmarshal: huma.DefaultJSONFormat.Unmarshal}
+	format := huma.Format{Marshal: marshalJSON, Unmarshal: strictJSON}
 	config.Formats = map[string]huma.Format{jsonType: format, "json": format}
 	config.Transformers = []huma.Transformer{s.transform}
 	config.Info.Description = "One binary that exports what this machine does, controls its services and keeps a knowledge base."
