@@ -11,7 +11,7 @@ TOOL     := $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
 export CGO_ENABLED = 0
 
-.PHONY: run build test test-go check lint fmt race fuzz soak bench bench-exporter bench-ws bench-control bench-kb bench-micro cross docs clean help
+.PHONY: run build test test-go test-security check lint gosec fmt race fuzz soak bench bench-exporter bench-ws bench-control bench-kb bench-micro cross docs clean help
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test: ## everything: installs what it lacks (as root on Debian), static checks, 
 test-go: build
 	CGO_ENABLED=1 CC_TEST_BINARY=$(CURDIR)/$(BIN) $(GO) test -race -shuffle=on -timeout 20m $(TESTFLAGS) ./...
 
+test-security: build ## the attacks on a running server, a part of make test
+	CC_TEST_BINARY=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 10m -run '^TestAttack' $(TESTFLAGS) ./e2e ./internal/api
+
 check: ## format, vet, staticcheck, golangci-lint where installed, example configuration and rules
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt wants to change:"; echo "$$out"; exit 1; fi
 	@out=$$($(TOOL) gofumpt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofumpt wants to change:"; echo "$$out"; exit 1; fi
@@ -42,6 +45,9 @@ check: ## format, vet, staticcheck, golangci-lint where installed, example confi
 lint: ## install golangci-lint once (takes long) and run it
 	@command -v golangci-lint >/dev/null || $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 	PATH="$$PATH:$$($(GO) env GOPATH)/bin" golangci-lint run ./...
+
+gosec: ## look for insecure code; the first time it builds the tool, which takes minutes
+	$(GO) run github.com/securego/gosec/v2/cmd/gosec@v2.30.0 -quiet -exclude=G104,G115,G204,G304 -exclude-dir=bench ./...
 
 fmt: ## format the code
 	$(TOOL) gofumpt -w $$(git ls-files '*.go')

@@ -56,6 +56,7 @@ type commandMsg struct {
 	cause cause
 	grace time.Duration
 	wait  waitKind
+	rider *store.Rider
 	reply chan error // buffered
 }
 
@@ -89,6 +90,7 @@ func (s *service) command(ctx context.Context, msg commandMsg) {
 	}
 	if !s.lost || starting {
 		c := s.take()
+		c.rider = msg.rider
 		if err := s.saveAll(ctx, c); err != nil {
 			if starting {
 				s.life, s.pending = saved, change{}
@@ -148,6 +150,7 @@ type defineMsg struct {
 	spec   *Spec // effective
 	origin string
 	cause  cause
+	rider  *store.Rider
 	reply  chan error
 }
 
@@ -166,7 +169,9 @@ func (s *service) define(ctx context.Context, msg defineMsg) {
 	if s.spec.Type == TypeJob {
 		s.rec.Wanted = false
 	}
-	if err := s.saveAll(ctx, s.take()); err != nil {
+	c := s.take()
+	c.rider = msg.rider
+	if err := s.saveAll(ctx, c); err != nil {
 		s.life, s.spec, s.pending, s.dirty = saved, old, change{}, false
 		msg.reply <- err
 		return
@@ -200,6 +205,7 @@ func launchDiffers(a, b *Spec) bool {
 // removeMsg ends the service, which must be down, and forgets it.
 type removeMsg struct {
 	cause cause
+	rider *store.Rider
 	reply chan error
 }
 
@@ -211,7 +217,7 @@ func (s *service) remove(ctx context.Context, msg removeMsg) {
 	s.note(event.Warning, "service.removed", s.spec.DisplayName+" was removed", msg.cause, nil)
 	c := s.pending
 	s.pending = change{}
-	c.key, c.also = s.key, func(tx *store.Tx) error {
+	c.key, c.rider, c.also = s.key, msg.rider, func(tx *store.Tx) error {
 		if err := services.Delete(tx, s.key); err != nil {
 			return err
 		}

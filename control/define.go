@@ -135,7 +135,7 @@ func (m *Manager) define(ctx context.Context, given *Spec, origin, actor string)
 	c := cause{actor: actor}
 	if s != nil {
 		reply := make(chan error, 1)
-		if err := s.post(ctx, defineMsg{given, spec, origin, c, reply}); err != nil {
+		if err := s.post(ctx, defineMsg{given, spec, origin, c, store.RiderOf(ctx), reply}); err != nil {
 			return nil, false, err
 		}
 		if err := m.reply(ctx, s, reply); err != nil {
@@ -219,7 +219,7 @@ func (m *Manager) remove(ctx context.Context, s *service, actor, why string) err
 		return err
 	}
 	reply := make(chan error, 1)
-	if err := s.post(ctx, removeMsg{cause{actor: actor, why: why}, reply}); err != nil {
+	if err := s.post(ctx, removeMsg{cause{actor: actor, why: why}, store.RiderOf(ctx), reply}); err != nil {
 		return err
 	}
 	if err := m.reply(ctx, s, reply); err != nil {

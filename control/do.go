@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"controlcenter/internal/store"
 )
 
 // Wait says how long a command is waited for.
@@ -95,7 +97,7 @@ func (m *Manager) Do(ctx context.Context, c Command) (*Status, error) {
 
 // send gives the owner a command and waits for its answer.
 func (m *Manager) send(ctx context.Context, s *service, c *Command, sig signal, wait waitKind) error {
-	msg := commandMsg{sig: sig, cause: cause{c.Actor, c.Why, c.trigger}, grace: c.Grace, wait: wait, reply: make(chan error, 1)}
+	msg := commandMsg{sig: sig, cause: cause{c.Actor, c.Why, c.trigger}, grace: c.Grace, wait: wait, rider: store.RiderOf(ctx), reply: make(chan error, 1)}
 	spec := s.status().Spec
 	limit := launchTimeout + writeTimeout
 	if sig == sigStop || sig == sigRestart {

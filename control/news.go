@@ -224,7 +224,7 @@ func (s *service) verdict(sig signal) verdict {
 	if sig == sigUnhealthy || sig == sigDeadline {
 		e = runEnd{ran: time.Since(s.rec.StartedAt)}
 	}
-	e.now, e.draw = time.Now().UTC(), rand.Float64() //nolint:gosec // jitter, not a secret
+	e.now, e.draw = time.Now().UTC(), rand.Float64() // #nosec G404 -- jitter, not a secret
 	v, wait, k := s.spec.decide(s.rec.Streak, e)
 	s.rec.Streak, s.backoff, s.dirty = k, wait, true
 	return v

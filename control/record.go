@@ -85,6 +85,7 @@ type change struct {
 	before time.Time // runs that ended before are removed
 	acks   []string  // runs whose end is recorded by this change
 	also   func(*store.Tx) error
+	rider  *store.Rider // of the request that asked for it; nil = nobody did
 }
 
 func (c *change) empty() bool {
@@ -111,9 +112,11 @@ func (c *change) write(tx *store.Tx) error {
 		}
 	}
 	if c.also != nil {
-		return c.also(tx)
+		if err := c.also(tx); err != nil {
+			return err
+		}
 	}
-	return nil
+	return c.rider.With(tx)
 }
 
 func (c *change) prune(tx *store.Tx) error {
@@ -197,6 +200,9 @@ func (w *writer) commit(ctx context.Context, all []*write) {
 		return
 	}
 	for _, one := range all {
+		if err == nil {
+			one.c.rider.Landed()
+		}
 		one.done <- err
 	}
 }
@@ -208,6 +214,9 @@ const writeTimeout = 5 * time.Second
 func (w *writer) save(ctx context.Context, c *change) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, writeTimeout, fmt.Errorf("%w: the disk has not answered in %s", store.ErrUnavailable, writeTimeout))
 	defer cancel()
+	if c.rider == nil { // an owner sets it itself: its context is not that of a caller
+		c.rider = store.RiderOf(ctx)
+	}
 	one := &write{c, make(chan error, 1)}
 	select {
 	case w.queue <- one:

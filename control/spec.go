@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"controlcenter/control/probe"
+	"controlcenter/internal/mask"
 	"controlcenter/internal/unit"
 )
 
@@ -229,7 +230,7 @@ func (s *Spec) ShownEnv() map[string]string {
 	}
 	for name := range out {
 		upper := strings.ToUpper(name)
-		if slices.ContainsFunc(secretWords, func(w string) bool { return strings.Contains(upper, w) }) {
+		if slices.ContainsFunc(secretWords, func(w string) bool { return strings.Contains(upper, w) }) || mask.Text(out[name]) != out[name] {
 			out[name] = Mask
 		}
 	}

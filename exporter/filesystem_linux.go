@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -104,8 +103,8 @@ func parseMountInfo(b []byte) []mount {
 		all = append(all, mount{
 			id: string(head[0]), path: path,
 			fs: Filesystem{
-				Device: strings.ToValidUTF8(unescapeMount(tail[1]), "\uFFFD"), Mountpoint: strings.ToValidUTF8(path, "\uFFFD"),
-				Type: strings.ToValidUTF8(unescapeMount(tail[0]), "\uFFFD"), Major: string(major), Minor: string(minor),
+				Device: plain(unescapeMount(tail[1])), Mountpoint: plain(path),
+				Type: plain(unescapeMount(tail[0])), Major: string(major), Minor: string(minor),
 				ReadOnly: hasOption(head[5], "ro") || hasOption(tail[2], "ro") || hasOption(tail[2], "emergency_ro"),
 			},
 		})

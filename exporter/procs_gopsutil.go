@@ -12,6 +12,8 @@ import (
 
 	"github.com/shirou/gopsutil/v3/mem"
 	"github.com/shirou/gopsutil/v3/process"
+
+	"controlcenter/internal/mask"
 )
 
 // cmdlineOf is how many of the busiest processes show their arguments.
@@ -195,7 +197,7 @@ func (r *processReader) arguments(ctx context.Context, row *Process) {
 	if !e.asked {
 		e.asked = true
 		if args, err := e.p.CmdlineSliceWithContext(ctx); err == nil {
-			e.cmdline = maskCmdline([]byte(strings.Join(args, "\x00")))
+			e.cmdline = mask.Cmdline([]byte(strings.Join(args, "\x00")))
 		}
 	}
 	row.Cmdline = e.cmdline

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"controlcenter/internal/mask"
 )
 
 const (
@@ -339,7 +341,7 @@ func (r *processReader) arguments(e *procEntry) {
 	if err != nil {
 		return
 	}
-	if line := maskCmdline(b); line != e.cmdline {
+	if line := mask.Cmdline(b); line != e.cmdline {
 		e.cmdline = line
 	}
 }

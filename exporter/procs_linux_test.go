@@ -70,7 +70,7 @@ func TestProcessesOfAFixture(t *testing.T) {
 		{PID: 2, Name: "kthreadd", Status: "sleeping", Threads: 1},
 		{PID: 31, PPID: 2, Name: "kworker/0:1H-kblockd", Status: "idle", Threads: 1, StartTicks: 41},
 		{PID: 400, PPID: 1, Name: "systemd-timesyncd", Status: "sleeping", Cmdline: "/lib/systemd/systemd-timesyncd", MemoryBytes: 1500 * page, Threads: 2, StartTicks: 300, CPUSeconds: 0.11},
-		{PID: 512, PPID: 1, Name: "a) R 7 (b\nc", Status: "disk_sleep", Cmdline: "tool --password=***", MemoryBytes: 10 * page, Threads: 1, StartTicks: 500},
+		{PID: 512, PPID: 1, Name: `a) R 7 (b\x0ac`, Status: "disk_sleep", Cmdline: "tool --password=***", MemoryBytes: 10 * page, Threads: 1, StartTicks: 500},
 		{PID: 600, PPID: 512, Name: "gone", Status: "zombie", Threads: 1, StartTicks: 600},
 		{PID: 700, PPID: 1, Name: "vi", Status: "stopped", Cmdline: "vi", Threads: 1, StartTicks: 700, MemoryBytes: page},
 	} {
@@ -185,11 +185,20 @@ func TestEndedProcessLeavesNothing(t *testing.T) {
 }
 
 func TestProcessWithAStrangeName(t *testing.T) {
-	child := startChild(t, "rename", nil, "a) S 1 (b\nc")
-	child.line(t)
-	p := readProcesses(t, newTestProcesses(t, "/proc"), time.Now())
-	if got := findProcess(p, child.pid()); got == nil || got.Name != "a) S 1 (b\nc" {
-		t.Errorf("the child is shown as %+v", got)
+	for given, want := range map[string]string{
+		"a) S 1 (b\nc":              `a) S 1 (b\x0ac`,
+		"\x1b]0;own\x07\x1b[2J":     `\x1b]0;own\x07\x1b[2J`,
+		"\u202etxt.\x7f":            `\u202etxt.\x7f`,
+		"\u009b31m<b>":              `\u009b31m<b>`,
+		"\xff\xfe not text":         "\ufffd\ufffd not text",
+		"\u00e9\u6f22\U0001f389 ok": "\u00e9\u6f22\U0001f389 ok",
+	} {
+		child := startChild(t, "rename", nil, given)
+		child.line(t)
+		p := readProcesses(t, newTestProcesses(t, "/proc"), time.Now())
+		if got := findProcess(p, child.pid()); got == nil || got.Name != want {
+			t.Errorf("%q is shown as %+v, want the name %q", given, got, want)
+		}
 	}
 }
 

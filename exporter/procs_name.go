@@ -58,7 +58,7 @@ func indexOrLen(b []byte, f func(rune) bool) int {
 }
 
 func cleanName(b []byte) string {
-	return strings.ToValidUTF8(string(b[:min(len(b), maxNameLength)]), "\uFFFD")
+	return plain(string(b[:min(len(b), maxNameLength)]))
 }
 
 // seriesName is the name whose series a process counts in: its own, but for the kernel's threads the part before the first

@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -104,7 +105,7 @@ func (b *Base) Collect(ch chan<- prometheus.Metric) {
 			other += s.ByAgent[agent]
 			continue
 		}
-		gauge(b.m.files, float64(s.ByAgent[agent]), agent)
+		gauge(b.m.files, float64(s.ByAgent[agent]), plainLabel(agent))
 	}
 	if other > 0 {
 		gauge(b.m.files, float64(other), "other")
@@ -138,4 +139,12 @@ func (b *Base) Collect(ch chan<- prometheus.Metric) {
 		degraded = 1
 	}
 	gauge(b.m.degraded, degraded)
+}
+
+// plainLabel makes the name of a folder fit for a label that people look at in a terminal: what does not print is shown quoted.
+func plainLabel(name string) string {
+	if q := strconv.Quote(name); len(q) != len(name)+2 {
+		return q[1 : len(q)-1]
+	}
+	return name
 }

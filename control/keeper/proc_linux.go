@@ -189,7 +189,7 @@ const (
 func (p *proc) foreignEnd() *ending {
 	info := pidfdInfo{mask: pidfdInfoExit}
 	err := p.control(func(fd int) error {
-		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), pidfdGetInfo, uintptr(unsafe.Pointer(&info))); errno != 0 { //nolint:gosec // the only way to this call
+		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), pidfdGetInfo, uintptr(unsafe.Pointer(&info))); errno != 0 { // #nosec G103 -- the only way to this call
 			return errno
 		}
 		return nil
@@ -231,7 +231,7 @@ func peek(pid int) (int, *ending) {
 	var info siginfo
 	var usage unix.Rusage
 	for {
-		_, _, errno := unix.Syscall6(unix.SYS_WAITID, uintptr(idtype), uintptr(pid), uintptr(unsafe.Pointer(&info)), unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, uintptr(unsafe.Pointer(&usage)), 0) //nolint:gosec // x/sys waits with its own, smaller type
+		_, _, errno := unix.Syscall6(unix.SYS_WAITID, uintptr(idtype), uintptr(pid), uintptr(unsafe.Pointer(&info)), unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, uintptr(unsafe.Pointer(&usage)), 0) // #nosec G103 -- x/sys waits with its own, smaller type
 		if errno == unix.EINTR {
 			continue
 		}

@@ -22,7 +22,8 @@ type middleware func(http.Handler) http.Handler
 func (s *Server) chain() http.Handler {
 	h := http.Handler(http.HandlerFunc(s.dispatch))
 	order := []middleware{
-		s.observe, s.recoverPanic, s.secure, s.checkHost, s.checkOrigin, s.crossOrigin, s.identify, s.checkRole, s.checkQuery, s.checkBody,
+		s.observe, s.recoverPanic, s.secure, s.checkHost, s.checkOrigin, s.crossOrigin, s.identify, s.checkRole, s.checkRate, s.remember, s.mayEnd,
+		s.checkQuery, s.checkBody,
 	}
 	for _, m := range slices.Backward(order) {
 		h = m(h)
@@ -34,7 +35,10 @@ func (s *Server) chain() http.Handler {
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	info := s.match(r)
 	info.id = requestID(r.Header.Get("X-Request-Id"))
+	info.http, info.ip = r, s.clientIP(r)
+	info.token = takeToken(r, info.row)
 	w.Header().Set("X-Request-Id", info.id)
+	timeBody(w, r, info)
 	s.handler.ServeHTTP(&responseWriter{ResponseWriter: w}, r.WithContext(context.WithValue(r.Context(), requestKey{}, info)))
 }
 
@@ -115,8 +119,9 @@ func (s *Server) observe(next http.Handler) http.Handler {
 				status = http.StatusOK
 			}
 			s.metrics.request(info.row, r.Method, status, took)
+			s.wasDone(r, status)
 			s.log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", status, "duration_seconds", took.Seconds(),
-				"bytes", rw.bytes, "request_id", info.id, "role", info.caller.role.String(), "remote", r.RemoteAddr)
+				"bytes", rw.bytes, "request_id", info.id, "role", info.caller.role.String(), "caller", info.caller.title(), "remote", r.RemoteAddr)
 		}()
 		next.ServeHTTP(w, r)
 	})
@@ -150,6 +155,7 @@ func (s *Server) secure(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin") // no page of another site draws or embeds what is here; CORS is not meant by it
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		next.ServeHTTP(w, r)
 	})
@@ -159,7 +165,7 @@ func (s *Server) secure(next http.Handler) http.Handler {
 func (s *Server) checkHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !peerOf(r.Context()).unix && !s.policy().allowsHost(r) {
-			s.fail(w, r, problemf(http.StatusMisdirectedRequest,
+			s.refuse(w, r, refusedHost, problemf(http.StatusMisdirectedRequest,
 				"host %q is not served here; add it to web.allowed_hosts if it is yours", r.Host))
 			return
 		}
@@ -204,9 +210,9 @@ func (s *Server) checkOrigin(next http.Handler) http.Handler {
 			h.Set("Access-Control-Max-Age", "600")
 			w.WriteHeader(http.StatusNoContent)
 		case preflight:
-			s.fail(w, r, problem(http.StatusBadRequest, "Disallowed CORS origin"))
+			s.refuse(w, r, refusedOrigin, problem(http.StatusBadRequest, "Disallowed CORS origin"))
 		case (!safe(r.Method) || websocket.IsWebSocketUpgrade(r)) && !same && !listed:
-			s.fail(w, r, problemf(http.StatusForbidden,
+			s.refuse(w, r, refusedOrigin, problemf(http.StatusForbidden,
 				"origin %q may not do this; add it to web.cors_origins if it is yours", strings.Join(given, ", ")))
 		default:
 			next.ServeHTTP(w, r)
@@ -224,7 +230,7 @@ func (s *Server) crossOrigin(next http.Handler) http.Handler {
 			return
 		}
 		if err := protection.Check(r); err != nil {
-			s.fail(w, r, problem(http.StatusForbidden, err.Error()))
+			s.refuse(w, r, refusedOrigin, problem(http.StatusForbidden, err.Error()))
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -235,8 +241,11 @@ func (s *Server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, wrong := s.authenticate(r)
 		infoOf(r.Context()).caller = c
+		if infoOf(r.Context()).dropCookie {
+			http.SetCookie(w, s.sessionCookie(r, "", 0))
+		}
 		if wrong != nil {
-			s.fail(w, r, wrong)
+			s.unauthenticated(w, r, wrong)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -252,9 +261,9 @@ func (s *Server) checkRole(next http.Handler) http.Handler {
 		case info.caller.role >= need:
 			next.ServeHTTP(w, r)
 		case info.caller.role == anonymous:
-			s.fail(w, r, s.notAuthenticated(info.caller))
+			s.unauthenticated(w, r, s.notAuthenticated(info.caller, info.row))
 		default:
-			s.fail(w, r, problemf(http.StatusForbidden, "needs the role %s, you are %s", need, info.caller.role))
+			s.refuse(w, r, refusedRole, problemf(http.StatusForbidden, "needs the role %s, you are %s", need, info.caller.role))
 		}
 	})
 }
@@ -269,7 +278,7 @@ func (s *Server) checkQuery(next http.Handler) http.Handler {
 		}
 		values, err := url.ParseQuery(r.URL.RawQuery)
 		if err != nil {
-			s.fail(w, r, invalid(FieldError{Loc: []string{"query"}, Msg: "query: " + err.Error(), Type: "value"}))
+			s.refuse(w, r, refusedQuery, invalid(FieldError{Loc: []string{"query"}, Msg: "query: " + err.Error(), Type: "value"}))
 			return
 		}
 		var unknown []string
@@ -291,7 +300,7 @@ func (s *Server) checkQuery(next http.Handler) http.Handler {
 		for i, name := range unknown {
 			fields[i] = FieldError{Loc: []string{"query", name}, Msg: "unknown parameter, " + known, Type: "unknown"}
 		}
-		s.fail(w, r, invalid(fields...))
+		s.refuse(w, r, refusedQuery, invalid(fields...))
 	})
 }
 
@@ -309,15 +318,15 @@ func (s *Server) checkBody(next http.Handler) http.Handler {
 		switch {
 		case ct == want, want == jsonType && strings.HasSuffix(ct, "+json"):
 		case want == jsonType:
-			s.fail(w, r, problemf(http.StatusUnsupportedMediaType, "content type %q: must be %s (with curl: curl --json '{…}')", ct, want))
+			s.refuse(w, r, refusedBody, problemf(http.StatusUnsupportedMediaType, "content type %q: must be %s (with curl: curl --json '{…}')", ct, want))
 			return
 		default:
-			s.fail(w, r, problemf(http.StatusUnsupportedMediaType,
+			s.refuse(w, r, refusedBody, problemf(http.StatusUnsupportedMediaType,
 				"content type %q: must be %s (with curl: -H 'Content-Type: %s' --data-binary @file; for JSON routes curl --json)", ct, want, want))
 			return
 		}
 		if r.ContentLength > limit {
-			s.fail(w, r, problemf(http.StatusRequestEntityTooLarge, "body: larger than %d bytes", limit).with("Connection", "close"))
+			s.refuse(w, r, refusedBody, problemf(http.StatusRequestEntityTooLarge, "body: larger than %d bytes", limit).with("Connection", "close"))
 			return
 		}
 		if !info.row.ownLimit {

@@ -51,6 +51,9 @@ func TestEveryDocumentedPathAnswers(t *testing.T) {
 				continue // the others need it
 			}
 			asked := fill.Replace(path)
+			if strings.HasPrefix(path, "/api/auth/users/") {
+				asked = "/api/auth/users/ann"
+			}
 			if samples[path] != "" {
 				asked = samples[path]
 			}

@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"math"
 	"time"
@@ -194,7 +193,7 @@ const (
 func pingFrame() []byte { return []byte{finPing, 0} }
 
 func prepare(v any) (*message, error) {
-	body, err := json.Marshal(v)
+	body, err := encode(v)
 	if err != nil {
 		return nil, fmt.Errorf("encode frame: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,11 +21,12 @@ const (
 	systemStream = iota
 	metricsStream
 	serviceStream
-	logStream // its clients are not the hub's: each is told something else
+	logStream // the clients of this and the next are not the hub's: each is told something else
+	knowledgeStream
 	streamCount
 )
 
-var streamNames = [streamCount]string{"system", "metrics", "services", "logs"}
+var streamNames = [streamCount]string{"system", "metrics", "services", "logs", "knowledge"}
 
 const (
 	writeLimit = 5 * time.Second // a write that takes longer ends the connection
@@ -74,7 +76,7 @@ func newHub(log *slog.Logger, m *selfMetrics, newest func() *exporter.Snapshot, 
 	return &hub{
 		log: log, metrics: m, newest: newest, listen: listen, settings: st,
 		join: make(chan *client), leave: make(chan *client), stop: make(chan struct{}), quit: make(chan struct{}),
-		caps:  caps{total: 20_000, perLocal: 20_000, perRemote: 256, by: map[string]int{}},
+		caps:  caps{total: 20_000, perLocal: 20_000, perRemote: 256, by: map[netip.Prefix]int{}},
 		times: times{writeLimit, pingEvery, silence, watchEvery},
 	}
 }
@@ -83,9 +85,10 @@ func newHub(log *slog.Logger, m *selfMetrics, newest func() *exporter.Snapshot, 
 type client struct {
 	conn    *websocket.Conn
 	stream  int
-	address string
+	address netip.Prefix
 	index   int // in the stream's list
 	ping    time.Time
+	left    func() // nil = nothing; called when it has left
 
 	slot    chan *message // the newest frame not yet written; nil = only look at pinging
 	gone    chan struct{} // closed by the reader when the connection ended
@@ -173,6 +176,7 @@ func (h *hub) run(ctx context.Context) error {
 			st.clients = st.clients[:len(st.clients)-1]
 			h.metrics.clients.WithLabelValues(streamNames[c.stream]).Dec()
 			h.caps.release(c.address)
+			c.hasLeft()
 			if total--; total == 0 {
 				watch.Stop()
 			}
@@ -317,7 +321,14 @@ func (h *hub) end(streams *[streamCount]streamState, wg *sync.WaitGroup, sub rou
 		h.metrics.clients.WithLabelValues(streamNames[i]).Sub(float64(len(streams[i].clients)))
 		for _, c := range streams[i].clients {
 			h.caps.release(c.address)
+			c.hasLeft()
 		}
+	}
+}
+
+func (c *client) hasLeft() {
+	if c.left != nil {
+		c.left()
 	}
 }
 
@@ -416,11 +427,11 @@ type caps struct {
 	mu                         sync.Mutex
 	total, perLocal, perRemote int
 	n                          int
-	by                         map[string]int
+	by                         map[netip.Prefix]int
 }
 
 // acquire takes a place, or says no.
-func (c *caps) acquire(address string, local bool) bool {
+func (c *caps) acquire(address netip.Prefix, local bool) bool {
 	most := c.perRemote
 	if local {
 		most = c.perLocal
@@ -435,7 +446,7 @@ func (c *caps) acquire(address string, local bool) bool {
 	return true
 }
 
-func (c *caps) release(address string) {
+func (c *caps) release(address netip.Prefix) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.n--

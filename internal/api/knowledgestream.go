@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -32,7 +31,7 @@ func (s *Server) knowledgeStreamRows() []*row {
 	return []*row{
 		raw("GET", knowledgePrefix+"/events", viewer, "Progress of scans, as server-sent events", s.knowledgeEvents,
 			docOf("text/event-stream", "An event per frame, named by its type; the data is the frame as JSON", job), opts, names, about(said)),
-		raw("GET", knowledgePrefix+"/ws", viewer, "Progress of scans", s.knowledgeSocket(), streamed, opts, names, about("WebSocket. "+said)),
+		raw("GET", knowledgePrefix+"/ws", viewer, "Progress of scans", s.knowledgeSocket(), streamed, opts, names, func(r *row) { r.socket = true }, about("WebSocket. "+said)),
 	}
 }
 
@@ -97,10 +96,13 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request) (*Knowledge, func
 		return nil, nil
 	case !s.hub.caps.acquire(address, infoOf(r.Context()).caller.owner):
 		s.feeds.leave()
+		s.metrics.refused.WithLabelValues(streamNames[knowledgeStream]).Inc()
 		s.fail(w, r, problem(http.StatusServiceUnavailable, "too many streams from this address or in all").with("Retry-After", "5"))
 		return nil, nil
 	}
-	return k, func() { s.hub.caps.release(address); s.feeds.leave() }
+	clients := s.metrics.clients.WithLabelValues(streamNames[knowledgeStream])
+	clients.Inc()
+	return k, func() { clients.Dec(); s.hub.caps.release(address); s.feeds.leave() }
 }
 
 // feed calls emit for each frame and idle when there was none for a while, until one of them fails, ctx ends, streams are closed
@@ -146,6 +148,8 @@ func (s *Server) feedFrom(ctx context.Context, k *Knowledge, sub *event.Subscrip
 		}
 	}
 }
+
+var errClientGone = errors.New("the client has gone")
 
 var errStreamsClosed = errors.New("streams are closed")
 
@@ -242,7 +246,7 @@ func (s *Server) knowledgeEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	err := s.feed(r.Context(), k, r.URL.Query().Get("job"), func(f *KnowledgeFrame) error {
-		b, err := json.Marshal(f)
+		b, err := encode(f)
 		if err != nil {
 			return fmt.Errorf("encode frame: %w", err)
 		}
@@ -263,9 +267,7 @@ func (s *Server) knowledgeSocket() http.HandlerFunc {
 		},
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
-		if !websocket.IsWebSocketUpgrade(r) {
-			s.fail(w, r, problem(http.StatusUpgradeRequired, "this is a WebSocket: connect with ws:// or wss://").
-				with("Upgrade", "websocket").with("Connection", "Upgrade"))
+		if !s.isUpgrade(w, r) {
 			return
 		}
 		k, release := s.begin(w, r)
@@ -278,30 +280,26 @@ func (s *Server) knowledgeSocket() http.HandlerFunc {
 			return // the upgrader answered, or the client is gone
 		}
 		ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context())) // of a connection that was taken over it says nothing
-		var wg sync.WaitGroup
-		wg.Go(func() { // what the client says is thrown away; its end ends the feed
-			conn.SetReadLimit(clientFrameLimit)
-			for {
-				if _, _, err := conn.NextReader(); err != nil {
-					cancel(err)
-					return
-				}
+		defer context.AfterFunc(r.Context(), func() {
+			if cause := context.Cause(r.Context()); errors.Is(cause, errRevoked) {
+				cancel(cause)
 			}
-		})
+		})()
+		var wg sync.WaitGroup
+		wg.Go(func() { s.listen(conn, func() { cancel(errClientGone) }) })
+		wg.Go(func() { pingUntil(ctx, conn) })
 		err = s.feed(ctx, k, r.URL.Query().Get("job"), func(f *KnowledgeFrame) error {
 			_ = conn.SetWriteDeadline(time.Now().Add(writeLimit))
-			return conn.WriteJSON(f) //nolint:wrapcheck // only its being matters
-		}, func() error {
-			return conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeLimit)) //nolint:wrapcheck // as above
-		})
+			return writeFrame(conn, f)
+		}, func() error { return nil })
 		code, text := websocket.CloseGoingAway, "server is stopping"
 		if errors.Is(err, errFeedDone) {
 			code, text = websocket.CloseNormalClosure, err.Error()
 		}
 		_ = conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, text), time.Now().Add(closeWait))
+		cancel(nil)
 		_ = conn.NetConn().SetReadDeadline(time.Now().Add(closeWait)) // for its answer
 		wg.Wait()
-		cancel(nil)
 		_ = conn.Close()
 	}
 }

@@ -63,7 +63,7 @@ func (k *knowledgeSite) socket(query string) *websocket.Conn {
 
 func TestProgressOfScansIsStreamed(t *testing.T) {
 	k := startKnowledge(t, nil)
-	res, conn := k.events(""), k.socket("?token=ignored")
+	res, conn := k.events(""), k.socket("?client_id=ignored")
 	_ = conn.WriteJSON(map[string]string{"type": "subscribe"}) // clients say things that nobody asked for
 	waitFor(t, "both to listen", func() bool { return k.bus.Subscribers() == 2 })
 	id := k.send("POST", "/api/knowledge/scan?force_rescan=true", "").done(t)["job_id"].(string)

@@ -3,7 +3,6 @@ package api
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -37,28 +36,6 @@ const restOfPath = ":.+}"
 
 // muxPath is a path as the router takes it. The id of a file may be base64, which holds slashes.
 func muxPath(path string) string { return strings.ReplaceAll(path, "{file_id}", "{file_id"+restOfPath) }
-
-// appender is a body that knows a cheaper encoding than reflection.
-type appender interface{ appendJSON(b []byte) []byte }
-
-// written is a body that may be encoded already, even compressed.
-type written interface{ written() []byte }
-
-func marshalJSON(w io.Writer, v any) error {
-	if b, ok := v.(written); ok && b.written() != nil {
-		if _, err := w.Write(b.written()); err != nil {
-			return fmt.Errorf("write body: %w", err)
-		}
-		return nil
-	}
-	if a, ok := v.(appender); ok {
-		if _, err := w.Write(append(a.appendJSON(nil), '\n')); err != nil {
-			return fmt.Errorf("write body: %w", err)
-		}
-		return nil
-	}
-	return huma.DefaultJSONFormat.Marshal(w, v)
-}
 
 // transform turns the library's errors into our one shape. It runs before the status is sent, so it can still set the
 // content type.

@@ -19,6 +19,7 @@ type peerKey struct{}
 // ConnContext belongs in http.Server.ConnContext, which calls it once for each connection, as it is accepted: it asks the
 // system who opened the other end and keeps the answer with the connection. Without it every caller is a stranger.
 func (s *Server) ConnContext(ctx context.Context, c net.Conn) context.Context {
+	given := c
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
 	}
@@ -27,8 +28,12 @@ func (s *Server) ConnContext(ctx context.Context, c net.Conn) context.Context {
 	case *net.UnixConn:
 		p = peer{unix: true, local: true, owner: trustedPeer(c)}
 	case *net.TCPConn:
-		if ours, theirs := endsOf(c); ours.Addr().IsLoopback() && theirs.Addr().IsLoopback() {
+		ours, theirs := endsOf(c)
+		if ours.Addr().IsLoopback() && theirs.Addr().IsLoopback() {
 			p = peer{local: true, owner: s.sameOwner(c, ours, theirs)}
+		}
+		if !p.owner && !trusted(s.settings().TrustedProxies, theirs.Addr()) {
+			s.admit(given, theirs.Addr())
 		}
 	}
 	return context.WithValue(ctx, peerKey{}, p)

@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"encoding/json"
 	"net/http"
 	"sync"
 
@@ -51,9 +50,9 @@ func (p *portLists) answer(snap *exporter.Snapshot, v *exporter.Ports, in *Ports
 		if err != nil {
 			return nil, err
 		}
-		text, err := json.Marshal(b)
+		text, err := encode(b)
 		if err != nil {
-			return nil, err //nolint:wrapcheck // plain structs: it cannot happen
+			return nil, err
 		}
 		if l = (&portList{plain: append(text, '\n')}); len(p.by) < portRanges {
 			p.by[key] = l

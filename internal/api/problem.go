@@ -2,10 +2,10 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -115,7 +115,7 @@ func codeOf(status int) string {
 		return "rate_limited"
 	case http.StatusServiceUnavailable:
 		return "unavailable"
-	case http.StatusGatewayTimeout:
+	case http.StatusRequestTimeout, http.StatusGatewayTimeout:
 		return "timeout"
 	case http.StatusInsufficientStorage:
 		return "storage_full"
@@ -134,6 +134,9 @@ func problemOf(err error) *Problem {
 	}
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return problemf(http.StatusRequestEntityTooLarge, "body: larger than %d bytes", tooLarge.Limit)
+	}
+	if errors.Is(err, errSlowBody) {
+		return problem(http.StatusRequestTimeout, errSlowBody.Error())
 	}
 	if broken, ok := errors.AsType[*store.UnavailableError](err); ok && !broken.Full {
 		p := problem(http.StatusServiceUnavailable, "the data directory cannot be written or read now")
@@ -232,9 +235,37 @@ func controlProblem(err error) *Problem {
 	return nil
 }
 
+// An error answer is small, whatever it quotes.
+const (
+	mostMessage     = 16 << 10 // bytes; the last lines of a service stand in it
+	mostFieldErrors = 100
+)
+
+func cut(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+func (p *Problem) shorten() {
+	p.Message, p.Detail = cut(p.Message, mostMessage), cut(p.Detail, mostMessage)
+	p.Errors = p.Errors[:min(len(p.Errors), mostFieldErrors)]
+	for i := range p.Errors {
+		f := &p.Errors[i]
+		f.Msg = cut(f.Msg, mostMessage/16)
+		f.Loc = slices.Clone(f.Loc[:min(len(f.Loc), jsonDepth)])
+		for j := range f.Loc {
+			f.Loc[j] = cut(f.Loc[j], mostMessage/64)
+		}
+	}
+}
+
 // finish adds the request id, and logs what the client is not shown.
 func (s *Server) finish(p *Problem, r *http.Request) {
-	p.RequestID = infoOf(r.Context()).id
+	info := infoOf(r.Context())
+	p.RequestID = info.id
+	p.shorten()
 	if p.Errors == nil {
 		p.Errors = []FieldError{}
 	}
@@ -242,6 +273,7 @@ func (s *Server) finish(p *Problem, r *http.Request) {
 		p.Message = "internal error, see the server's log for request " + p.RequestID
 		p.Detail = p.Message
 	}
+	info.problem = p.Message
 	if p.cause != nil {
 		s.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "request_id", p.RequestID, "err", p.cause)
 		p.cause = nil
@@ -260,7 +292,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, p *Problem) {
 	}
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
-	body, err := json.Marshal(p)
+	body, err := encode(p)
 	if err != nil {
 		body = []byte(`{"success":false}`) // a struct of strings always marshals
 	}

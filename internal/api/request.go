@@ -8,6 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"time"
+
+	"controlcenter/internal/store"
 )
 
 // request is what the chain knows of one request; made first, found by [infoOf] everywhere.
@@ -18,7 +21,18 @@ type request struct {
 	allow  string            // methods that the path has, when only the method does not fit
 	slash  bool              // the path without its last slash has a route
 	caller caller
+
+	http       *http.Request // as it came
+	ip         netip.Addr    // of the client; not valid over the unix socket
+	token      string        // that came with a WebSocket's address
+	dropCookie bool          // the browser has a session that is over
+	target     string        // for the audit log, when the path does not name it
+	problem    string        // what the client was told
+	rider      *store.Rider
 }
+
+// aimAt names what a request is about in the audit log, where its path does not.
+func aimAt(ctx context.Context, target string) { infoOf(ctx).target = target }
 
 type requestKey struct{}
 
@@ -68,6 +82,8 @@ type responseWriter struct {
 	http.ResponseWriter
 	status int // 0 = nothing sent yet
 	bytes  int64
+	moved  time.Time // when the write deadline was last moved on
+	own    bool      // the handler sees to the deadline
 }
 
 func (w *responseWriter) WriteHeader(code int) {
@@ -81,9 +97,28 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
+	w.patient()
 	n, err := w.ResponseWriter.Write(p)
 	w.bytes += int64(n)
 	return n, err
+}
+
+// patient gives the client time for what is about to be written: one that does not read must not hold a goroutine for the minutes
+// that a large answer may take.
+func (w *responseWriter) patient() {
+	if w.own {
+		return
+	}
+	if now := time.Now(); now.Sub(w.moved) > writeStep {
+		w.moved = now
+		_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(now.Add(writePause)) // not every writer has one
+	}
+}
+
+// SetWriteDeadline is for handlers whose writes have deadlines of their own.
+func (w *responseWriter) SetWriteDeadline(at time.Time) error {
+	w.own = true
+	return http.NewResponseController(w.ResponseWriter).SetWriteDeadline(at) //nolint:wrapcheck // stands for the other
 }
 
 // Unwrap lets http.ResponseController reach the deadlines of the connection.

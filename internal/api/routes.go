@@ -25,6 +25,10 @@ const (
 type row struct {
 	method, path string
 	role         role
+	login        bool   // called to get credentials: those of the request are not looked at
+	socket       bool   // a WebSocket: its address may carry ?token=
+	tolerant     bool   // a wrong ?token= is as none: older clients send one where none is needed
+	unaudited    bool   // changes nothing, or its own records say who did it
 	open         string // group that Settings.Anonymous may open, "" = none
 	tag          string // group in the document
 	summary      string
@@ -45,6 +49,8 @@ type row struct {
 	edit  func(op *huma.Operation)                       // of a typed row
 
 	serve http.Handler
+	name  string // method and path, as key returns them
+	limit limit  // how often one caller may come
 }
 
 func (r *row) key() string { return r.method + " " + r.path }
@@ -98,7 +104,7 @@ func answers(status int) option {
 func (s *Server) table() []*row {
 	return slices.Concat(s.rootRows(), s.healthRows(), s.systemRows(), s.metricsRows(), s.adminRows(), s.docsRows(), s.streamRows(),
 		s.serviceStreamRows(), s.serviceRows(), s.serviceActionRows(), s.serviceLogRows(), s.jobRows(), s.eventRows(), s.processRows(), s.usageRows(), s.mcpRows(),
-		s.knowledgeRows())
+		s.knowledgeRows(), s.loginRows(), s.userRows(), s.keyRows(), s.auditRows(), s.configRows())
 }
 
 // register builds router and document from the rows.
@@ -122,6 +128,8 @@ func (s *Server) register(rows []*row) error {
 			return errors.New("route " + r.key() + " needs one handler")
 		}
 		s.rows[r.key()] = r
+		r.name = r.key()
+		r.limit = limitOf(r)
 		op := operation(r)
 		if r.typed != nil {
 			if r.doc != nil {
@@ -186,7 +194,7 @@ func newAPI(s *Server) huma.API {
 	config.CreateHooks = nil
 	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	config.DocsPath, config.OpenAPIPath, config.SchemasPath = "", "", ""
-	format := huma.Format{Marshal: marshalJSON, Unmarshal: huma.DefaultJSONFormat.Unmarshal}
+	format := huma.Format{Marshal: marshalJSON, Unmarshal: strictJSON}
 	config.Formats = map[string]huma.Format{jsonType: format, "json": format}
 	config.Transformers = []huma.Transformer{s.transform}
 	config.Info.Description = "One binary that exports what this machine does, controls its services and keeps a knowledge base."

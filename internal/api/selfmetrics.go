@@ -18,6 +18,7 @@ type selfMetrics struct {
 	dropped  *prometheus.CounterVec
 	cut      *prometheus.CounterVec
 	refused  *prometheus.CounterVec
+	turned   *prometheus.CounterVec
 }
 
 func newSelfMetrics(reg *prometheus.Registry) (*selfMetrics, error) {
@@ -55,8 +56,12 @@ func newSelfMetrics(reg *prometheus.Registry) (*selfMetrics, error) {
 			Name: "controlcenter_ws_refused_total",
 			Help: "WebSocket upgrades refused because a cap was reached.",
 		}, []string{"stream"}),
+		turned: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "controlcenter_http_refused_total",
+			Help: "Requests and connections that were turned away before a handler saw them, by reason.",
+		}, []string{"reason"}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.clients, m.frames, m.dropped, m.cut, m.refused} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.clients, m.frames, m.dropped, m.cut, m.refused, m.turned} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register the server's metrics: %w", err)
 		}
@@ -67,6 +72,9 @@ func newSelfMetrics(reg *prometheus.Registry) (*selfMetrics, error) {
 		m.dropped.WithLabelValues(stream)
 		m.cut.WithLabelValues(stream)
 		m.refused.WithLabelValues(stream)
+	}
+	for _, reason := range refusedReasons {
+		m.turned.WithLabelValues(reason)
 	}
 	return m, nil
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"reflect"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,20 +18,26 @@ import (
 	"controlcenter/control"
 	"controlcenter/control/logs"
 	"controlcenter/exporter"
+	"controlcenter/internal/audit"
+	"controlcenter/internal/auth"
 	"controlcenter/internal/store"
 	"controlcenter/usage"
 )
 
 // Settings may change while the server runs. A value is never changed after it was handed over.
 type Settings struct {
-	AllowedHosts    []string      // names and addresses served beside the loopback ones and those of the listeners
-	CORSOrigins     []string      // origins whose pages may read answers and act: scheme://host[:port]
-	ListenAddresses []string      // host:port of the listeners
-	StreamInterval  time.Duration // least time between two frames of the system stream; 0 = each round of the sampler
-	LegacyStatus200 bool          // failures of start, stop, restart and status answer 200, as older servers did
-	BasicAuth       bool          // the listeners ask for a user and password themselves; who passes is a viewer
-	Auth            AuthMode      // whom to take for the owner; "" = ModeOwner
-	Anonymous       []string      // Group* whose routes callers on this machine may read without credentials
+	AllowedHosts    []string             // names and addresses served beside the loopback ones and those of the listeners
+	CORSOrigins     []string             // origins whose pages may read answers and act: scheme://host[:port]
+	ListenAddresses []string             // host:port of the listeners
+	StreamInterval  time.Duration        // least time between two frames of the system stream; 0 = each round of the sampler
+	LegacyStatus200 bool                 // failures of start, stop, restart and status answer 200, as older servers did
+	BasicAuth       bool                 // the listeners ask for a user and password themselves; who passes is a viewer
+	BasicRoles      map[string]auth.Role // of users that the listener checked; who is not named is a viewer
+	TrustedProxies  []netip.Prefix       // who may name the client in X-Forwarded-For
+	Auth            AuthMode             // whom to take for the owner; "" = ModeOwner
+	NoLimits        bool                 // no limits of requests, for nobody
+	OldLimits       bool                 // the owner has limits too, and all are counted by address, as older servers did
+	Anonymous       []string             // Group* whose routes callers on this machine may read without credentials
 }
 
 // DefaultSettings are those of a server that was given none.
@@ -57,6 +65,12 @@ type Options struct {
 	MCP func(operate bool) http.Handler
 	// Knowledge is the knowledge base; nil = its routes and those of agents answer 503.
 	Knowledge *Knowledge
+	// Auth holds keys, users and sessions; nil = there are none, and their routes answer 503.
+	Auth *auth.Auth
+	// Audit takes what callers did; nil = it is not written down.
+	Audit *audit.Log
+	// Config lists the configuration in force, secrets masked; nil = 503.
+	Config func() []ConfigSetting
 	// RestoreLimit is the most bytes a restore may have; 0 = 1 GiB.
 	RestoreLimit int64
 }
@@ -70,6 +84,8 @@ type Server struct {
 
 	owners     owners      // of the other ends of connections
 	ownersFail atomic.Bool // the last question was answered by an error
+	conns      *conns
+	rates      *limiter
 
 	router    *mux.Router
 	api       huma.API
@@ -84,6 +100,10 @@ type Server struct {
 	assets    *assets
 	docJSON   []byte
 	docYAML   []byte
+
+	instanceOnce sync.Once
+	instanceID   string
+	live         live // streams by whose they are
 }
 
 // New builds the server: every route, the document, its metrics. Nothing runs before [Server.Run].
@@ -106,7 +126,7 @@ func newServer(o Options, extra func(*Server) []*row) (*Server, error) {
 	if o.RestoreLimit == 0 {
 		o.RestoreLimit = 1 << 30
 	}
-	s := &Server{o: o, log: o.Log, settings: o.Settings, router: mux.NewRouter()}
+	s := &Server{o: o, log: o.Log, settings: o.Settings, router: mux.NewRouter(), rates: newLimiter(limiterKeys), conns: newConns()}
 	var err error
 	if s.assets, err = loadAssets(); err != nil {
 		return nil, err
@@ -130,6 +150,9 @@ func newServer(o Options, extra func(*Server) []*row) (*Server, error) {
 	}
 	if s.docJSON, s.docYAML, err = s.document(); err != nil {
 		return nil, err
+	}
+	if o.Auth != nil {
+		o.Auth.OnRevoked(s.live.end)
 	}
 	s.handler = s.chain()
 	return s, nil

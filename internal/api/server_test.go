@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -18,6 +19,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"controlcenter/exporter"
+	"controlcenter/internal/audit"
+	"controlcenter/internal/auth"
 	"controlcenter/internal/store"
 	"controlcenter/usage"
 )
@@ -75,6 +78,11 @@ func start(t *testing.T, change func(*Options), extra func(*Server) []*row) *sit
 		Settings: func() *Settings { return st },
 		Registry: prometheus.NewRegistry(),
 		Log:      log, Version: "1.2.3", Revision: "abc",
+		Audit:  audit.New(state, log, func() audit.Settings { return audit.Settings{} }),
+		Config: func() []ConfigSetting { return []ConfigSetting{{Key: "auth.mode", Value: "owner", Source: "default"}} },
+	}
+	if o.Auth, err = auth.Open(t.Context(), auth.Options{Store: state, Log: log, Dir: filepath.Dir(state.Info().Path)}); err != nil {
+		t.Fatal(err)
 	}
 	if o.Usage, err = usage.Open(t.Context(), usage.Options{Store: state, Log: log}, usage.Settings{}); err != nil {
 		t.Fatal(err)
@@ -92,8 +100,12 @@ func start(t *testing.T, change func(*Options), extra func(*Server) []*row) *sit
 		wg.Go(func() { _ = o.Sampler.Run(ctx) })
 	}
 	wg.Go(func() { _ = s.Run(ctx) })
+	if o.Auth != nil {
+		wg.Go(func() { _ = o.Auth.Run(ctx) })
+		wg.Go(func() { _ = o.Audit.Run(ctx) })
+	}
 	hs := httptest.NewUnstartedServer(s.Handler())
-	hs.Config.ConnContext = s.ConnContext
+	hs.Config.ConnContext, hs.Config.ConnState = s.ConnContext, s.ConnState
 	hs.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	hs.Start()
 	stop := func() { cancel(); wg.Wait() }

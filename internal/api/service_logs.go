@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -145,7 +144,7 @@ func (s *Server) serviceLogRows() []*row {
 				"a client that connects again with `Last-Event-ID` misses and repeats nothing.")),
 		typed(s, "GET", "/api/services/{name}/logs/ws", viewer, "Lines as they are written", func(ctx context.Context, in *FollowInput) (*huma.StreamResponse, error) {
 			return s.followSocket(ctx, up, in)
-		}, g, frames, plain, about("WebSocket. The first frame comes at once. What a client sends is ignored.")),
+		}, g, frames, plain, func(r *row) { r.socket = true }, about("WebSocket. The first frame comes at once. What a client sends is ignored.")),
 	}
 }
 
@@ -486,7 +485,7 @@ func (e *eventWriter) lines(lines []logs.Line) error {
 		if isGap(l) {
 			kind, data = "gap", map[string]any{"next": l.Next, "text": l.Text}
 		}
-		text, err := json.Marshal(data)
+		text, err := encode(data)
 		if err != nil {
 			return fmt.Errorf("encode line: %w", err)
 		}
@@ -525,8 +524,8 @@ func (s *Server) followSocket(ctx context.Context, up *websocket.Upgrader, in *F
 		send := func(frame *LogFrame) error {
 			_ = conn.SetWriteDeadline(time.Now().Add(writeLimit))
 			frame.Service = f.service.ID
-			if err := conn.WriteJSON(frame); err != nil {
-				return fmt.Errorf("send frame: %w", err)
+			if err := writeFrame(conn, frame); err != nil {
+				return err
 			}
 			s.metrics.frames.WithLabelValues(streamNames[logStream]).Inc()
 			return nil

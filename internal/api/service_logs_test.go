@@ -259,7 +259,7 @@ func TestLogSocketSendsWhatIsThereAndWhatComes(t *testing.T) {
 func TestServiceStreamSendsAllAtOnceAndEachChange(t *testing.T) {
 	p := startPlant(t, nil)
 	p.define(shell("web", "exec sleep 1000", ""))
-	one, two := p.dial("/api/services/ws?token=x"), p.dial("/api/services/ws")
+	one, two := p.dial("/api/services/ws?token=null"), p.dial("/api/services/ws")
 	for _, c := range []*websocket.Conn{one, two} {
 		m := next(t, c)
 		wantAt(t, m, "service_status", "type")

@@ -50,7 +50,7 @@ func (s *Server) serviceStreamRows() []*row {
 			op.Responses["101"] = &huma.Response{Description: "Text frames of this shape", Content: map[string]*huma.MediaType{
 				jsonType: {Schema: schemas.Schema(typeOf[ServicesFrame](), true, "")},
 			}}
-		}, func(r *row) { r.tag, r.anyQuery, r.plain = "Streams", true, true },
+		}, func(r *row) { r.tag, r.anyQuery, r.plain, r.socket = "Streams", true, true, true },
 			about("WebSocket. The first frame comes at once, then one at each change (changes within 100 ms in one) and every 2 s. What a client sends is ignored.")),
 	}
 }

@@ -242,10 +242,7 @@ func (s *Server) service(name string) (*control.Manager, *control.Status, error)
 // actor names the caller in the history.
 func actor(ctx context.Context) string {
 	c := infoOf(ctx).caller
-	if c.owner {
-		return "owner"
-	}
-	return c.role.String()
+	return c.title()
 }
 
 func (s *Server) listServices(_ context.Context, in *ServicesInput) (*answerOf[ServicesBody], error) {
@@ -296,7 +293,11 @@ func (s *Server) getService(ctx context.Context, in *ServiceInput) (*answerOf[Se
 	if err != nil {
 		return nil, err //nolint:wrapcheck // problemOf reads the kind
 	}
-	return ok(ServiceBody{true, st.Object(time.Now()), st.Given(), st.Effective(), set}), nil
+	body := ServiceBody{true, st.Object(time.Now()), st.Given(), st.Effective(), set}
+	if infoOf(ctx).caller.role < admin { // only who may write it back needs it whole
+		body.Definition, body.Effective = body.Definition.Masked(), body.Effective.Masked()
+	}
+	return ok(body), nil
 }
 
 func (s *Server) serviceStatus(_ context.Context, in *ServiceInput) (*answerOf[ServiceStatusBody], error) {
@@ -490,7 +491,7 @@ func (c *shownServices) encoded(list []*control.Status, total int) (found []show
 }
 
 func encodeService(st *control.Status) shownService {
-	text, err := json.Marshal(st.Object(st.StartedAt)) // 0 seconds after its start
+	text, err := encode(st.Object(st.StartedAt)) // 0 seconds after its start
 	if err != nil {
 		return shownService{st, [2][]byte{[]byte(`{"uptime_seconds":`), []byte(`}`)}} // cannot happen: plain structs
 	}

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -34,11 +36,11 @@ func (s *Server) streamRows() []*row {
 	}
 	system := frame(func(r huma.Registry) *huma.Schema { return r.Schema(typeOf[SystemFrame](), true, "") }, "Text frames of this shape")
 	metrics := frame(func(r huma.Registry) *huma.Schema { return r.Schema(typeOf[MetricsFrame](), true, "") }, "Text frames of this shape")
-	options := func(r *row) { r.tag, r.anyQuery, r.plain = "Streams", true, true }
+	options := func(r *row) { r.tag, r.anyQuery, r.plain, r.socket = "Streams", true, true, true }
 	said := about("WebSocket. The first frame comes at once, then one per round of the sampler (2 s). " +
 		"What a client sends is ignored; query parameters too. A client that does not read gets the newest frame later or is cut off.")
 	return []*row{
-		raw("GET", "/ws", viewer, "System frames", s.stream(up, systemStream), system, options, said),
+		raw("GET", "/ws", viewer, "System frames", s.stream(up, systemStream), system, options, said, func(r *row) { r.tolerant = true }),
 		raw("GET", "/api/system/ws", viewer, "System frames, as /ws", s.stream(up, systemStream), system, options, said),
 		raw("GET", "/api/system/metrics", viewer, "Three percents every second", s.stream(up, metricsStream), metrics, options,
 			about("WebSocket. The first frame comes at once, then one per second.")),
@@ -75,7 +77,11 @@ func (s *Server) stream(up *websocket.Upgrader, stream int) http.HandlerFunc {
 			slot: make(chan *message, 1), gone: make(chan struct{}),
 		}
 		c.seen.Store(time.Now().UnixNano())
+		if who := infoOf(r.Context()).caller; who.id != "" && !who.owner {
+			c.left = s.live.watch(&who, c.hangUp)
+		}
 		if !s.hub.add(c) {
+			c.hasLeft()
 			s.hub.caps.release(address)
 			_ = conn.Close()
 		}
@@ -92,18 +98,34 @@ func (s *Server) isUpgrade(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// streamAddress is what the cap counts: an IPv4 address, the /64 of an IPv6 one (a whole network belongs to one customer), or
-// "unix".
-func streamAddress(r *http.Request) string {
-	ip := remoteIP(r)
-	switch {
-	case !ip.IsValid():
-		return "unix"
-	case ip.Is6() && !ip.IsLoopback():
-		p, err := ip.Prefix(64)
-		if err == nil {
-			return p.String()
-		}
+// writeFrame sends a message; the caller has set a deadline.
+func writeFrame(conn *websocket.Conn, v any) error {
+	text, err := encode(v)
+	if err != nil {
+		return fmt.Errorf("encode frame: %w", err)
 	}
-	return ip.String()
+	if err := conn.WriteMessage(websocket.TextMessage, text); err != nil {
+		return fmt.Errorf("send frame: %w", err)
+	}
+	return nil
+}
+
+// streamAddress is what the cap counts.
+func streamAddress(r *http.Request) netip.Prefix {
+	if info := infoOf(r.Context()); info.http != nil {
+		return network(info.ip) // of the client, when a trusted proxy names it
+	}
+	return network(remoteIP(r))
+}
+
+// addressName is the same for people.
+func addressName(ip netip.Addr) string {
+	p := network(ip)
+	switch {
+	case !p.IsValid():
+		return "unix"
+	case p.IsSingleIP():
+		return p.Addr().String()
+	}
+	return p.String()
 }

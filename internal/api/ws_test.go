@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -245,17 +246,22 @@ func TestCapAnswers503(t *testing.T) {
 }
 
 func TestCapsPerAddress(t *testing.T) {
-	c := caps{total: 3, perLocal: 3, perRemote: 1, by: map[string]int{}}
-	if !c.acquire("192.0.2.1", false) || c.acquire("192.0.2.1", false) || !c.acquire("192.0.2.2", false) || !c.acquire("127.0.0.1", true) || c.acquire("127.0.0.1", true) {
+	c := caps{total: 3, perLocal: 3, perRemote: 1, by: map[netip.Prefix]int{}}
+	one, two, home := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("192.0.2.2/32"), netip.MustParsePrefix("127.0.0.1/32")
+	if !c.acquire(one, false) || c.acquire(one, false) || !c.acquire(two, false) || !c.acquire(home, true) || c.acquire(home, true) {
 		t.Error("caps are not held")
 	}
-	c.release("192.0.2.1")
-	if !c.acquire("192.0.2.1", false) {
+	c.release(one)
+	if !c.acquire(one, false) {
 		t.Error("a released place stays taken")
 	}
-	r := &http.Request{RemoteAddr: "[2001:db8:1:2:3::9]:443"}
-	if got := streamAddress(r); got != "2001:db8:1:2::/64" {
-		t.Errorf("an IPv6 peer counts as %s", got)
+	for from, want := range map[string]string{
+		"[2001:db8:1:2:3::9]:443": "2001:db8:1:2::/64", "192.0.2.1:9": "192.0.2.1/32", "[::ffff:192.0.2.1]:9": "192.0.2.1/32",
+		"[fe80::1%eth0]:9": "fe80::/64", "[::1]:9": "::1/128", "@": "invalid Prefix",
+	} {
+		if got := streamAddress(&http.Request{RemoteAddr: from}); got.String() != want {
+			t.Errorf("%s counts as %s, want %s", from, got, want)
+		}
 	}
 }
 

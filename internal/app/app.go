@@ -23,6 +23,8 @@ import (
 
 	"controlcenter/exporter"
 	"controlcenter/internal/api"
+	"controlcenter/internal/audit"
+	"controlcenter/internal/auth"
 	"controlcenter/internal/config"
 	"controlcenter/internal/event"
 	"controlcenter/internal/store"
@@ -55,8 +57,12 @@ type daemonState struct {
 	bus       event.Bus
 	usage     *usage.Tracker
 	reloads   reloadMetrics
+	auth      *auth.Auth
+	audit     *audit.Log
 	services  services
 	knowledge knowledge
+
+	authSettings atomic.Pointer[auth.Settings]
 
 	reloading sync.Mutex // one reload at a time
 }
@@ -122,6 +128,13 @@ func (d *daemonState) run(ctx context.Context) (err error) {
 	}
 	g.run("store", d.store.Run)
 
+	if err := d.openAuth(ctx, c); err != nil {
+		return err
+	}
+	if err := checkReach(c.Web.ListenAddresses, web, d.auth.Some()); err != nil {
+		return err
+	}
+	d.runAuth(g)
 	if err := d.openUsage(ctx, c); err != nil {
 		return err
 	}
@@ -138,6 +151,7 @@ func (d *daemonState) run(ctx context.Context) (err error) {
 	server, err := api.New(api.Options{
 		Sampler: d.sampler, Store: d.store, Usage: d.usage, Knowledge: d.knowledge.forAPI(d), Services: d.services.manager, Logs: d.services.logs,
 		KeeperPID: func() int { return d.services.keeper.Peer().PID }, MCP: d.mcp(), Settings: d.web.Load, Reload: d.reload, Registry: registry,
+		Auth: d.auth, Audit: d.audit, Config: d.shownConfig,
 		Log: d.log.With("component", "api"), Version: version.Version, Revision: version.GetRevision(), Started: started,
 	})
 	if err != nil {
@@ -182,10 +196,10 @@ func samplerSettings(c *config.Config) exporter.Settings {
 
 func webSettings(c *config.Config, web config.WebFile) *api.Settings {
 	return &api.Settings{
-		BasicAuth:    web.Users,
+		BasicAuth: web.Users, BasicRoles: basicRoles(c), TrustedProxies: trustedProxies(c),
 		AllowedHosts: c.Web.AllowedHosts, CORSOrigins: c.Web.CORSOrigins, ListenAddresses: c.Web.ListenAddresses,
 		StreamInterval: time.Duration(c.Stream.Interval), LegacyStatus200: c.Compat.LegacyStatus200,
-		Auth: api.AuthMode(c.Auth.Mode), Anonymous: c.Auth.Anonymous,
+		Auth: api.AuthMode(c.Auth.Mode), Anonymous: c.Auth.Anonymous, NoLimits: !c.Limits.Enabled, OldLimits: c.Compat.RateLimits,
 	}
 }
 
@@ -219,6 +233,6 @@ func (d *daemonState) webConfigFile() string {
 func (d *daemonState) registry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	registerSelf(r)
-	r.MustRegister(d.store, d.services.manager.Collector(), keeperMetrics{d.services.keeper}, d.eventMetrics(), d.usage, d.knowledge.base, &d.reloads, certificateExpiry{d.webConfigFile})
+	r.MustRegister(d.store, d.services.manager.Collector(), keeperMetrics{d.services.keeper}, d.eventMetrics(), d.usage, d.knowledge.base, d.auth, d.audit, &d.reloads, certificateExpiry{d.webConfigFile})
 	return r
 }

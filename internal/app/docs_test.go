@@ -154,6 +154,9 @@ func testDaemon(t testing.TB) (*daemonState, []*dto.MetricFamily) {
 	}
 	t.Cleanup(func() { _ = d.store.Close() })
 	c.Usage.Budgets = map[string]config.APIBudget{"total": {Daily: 1}}
+	if err := d.openAuth(ctx, &c); err != nil {
+		t.Fatal(err)
+	}
 	if err := d.openUsage(ctx, &c); err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +179,7 @@ func testDaemon(t testing.TB) (*daemonState, []*dto.MetricFamily) {
 		_ = g.stop(nil)
 	})
 	registry := d.registry()
-	server, err := api.New(api.Options{Sampler: d.sampler, Store: d.store, Usage: d.usage, Knowledge: d.knowledge.forAPI(d), Settings: d.web.Load, Reload: d.reload, Registry: registry, Log: log, Version: "test"})
+	server, err := api.New(api.Options{Sampler: d.sampler, Store: d.store, Usage: d.usage, Knowledge: d.knowledge.forAPI(d), Settings: d.web.Load, Auth: d.auth, Audit: d.audit, Config: d.shownConfig, Reload: d.reload, Registry: registry, Log: log, Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

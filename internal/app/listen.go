@@ -42,8 +42,8 @@ func (l *listener) url() string {
 	return l.scheme + "://" + net.JoinHostPort(host, port)
 }
 
-// checkListeners refuses addresses that others can reach, unless the web config file asks them for credentials and encrypts
-// what they send: who reaches this program may, as it grows, start commands in its owner's name.
+// checkListeners refuses addresses that others can reach unless what they send is encrypted. Whether there are credentials
+// shows when the store is open, see checkReach.
 func checkListeners(c *config.Config) (config.WebFile, error) {
 	file, err := config.ReadWebFile(c.Web.ConfigFile)
 	if err != nil {
@@ -57,15 +57,15 @@ func checkListeners(c *config.Config) (config.WebFile, error) {
 	if err := checkOpen(c, c.Web.ListenAddresses); err != nil {
 		return file, err
 	}
+	if err := checkBasicRoles(c, file); err != nil {
+		return file, err
+	}
 	for _, addr := range c.Web.ListenAddresses {
 		if isLoopback(addr) {
 			continue
 		}
-		if !file.Credentials {
-			return file, fmt.Errorf("web.listen_addresses: %s can be reached from outside and nothing asks for credentials: set web.config_file to a file with basic_auth_users, or listen on 127.0.0.1", addr)
-		}
 		if !file.TLS && !c.Web.Insecure {
-			return file, fmt.Errorf("web.listen_addresses: %s can be reached from outside and is not encrypted: add tls_server_config to %s, or set web.insecure: true behind a proxy that encrypts", addr, c.Web.ConfigFile)
+			return file, fmt.Errorf("web.listen_addresses: %s can be reached from outside and is not encrypted: set web.config_file to a file with tls_server_config, or web.insecure: true behind a proxy that encrypts", addr)
 		}
 	}
 	return file, nil
@@ -190,6 +190,7 @@ func (d *daemonState) serve(ctx context.Context, l *listener, s *api.Server) err
 	srv := &http.Server{
 		Handler:           s.Handler(),
 		ConnContext:       s.ConnContext,
+		ConnState:         s.ConnState,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       5 * time.Minute, // a restore uploads the whole state
 		WriteTimeout:      5 * time.Minute, // a backup downloads it

@@ -31,6 +31,9 @@ func (d *daemonState) reload(ctx context.Context) error {
 	if err == nil {
 		err = checkOpen(&next.Config, old.Web.ListenAddresses) // still the ones we listen on
 	}
+	if err == nil {
+		err = checkReach(old.Web.ListenAddresses, web, d.auth.Some())
+	}
 	var use usage.Settings
 	if err == nil {
 		use, err = usageSettings(&next.Config)
@@ -56,6 +59,7 @@ func (d *daemonState) reload(ctx context.Context) error {
 	st := webSettings(c, web)
 	st.ListenAddresses = old.Web.ListenAddresses // still the ones we listen on
 	d.web.Store(st)
+	d.authSettings.Store(authSettings(c))
 	d.sampler.Apply(samplerSettings(c))
 	if err := d.usage.Apply(ctx, use); err != nil {
 		return err // cannot be: it was checked above

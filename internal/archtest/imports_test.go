@@ -18,17 +18,17 @@ const module = "controlcenter"
 // may says which packages of ours each package may import. A new package is a new row.
 var may = map[string][]string{
 	".":                   {"control/keeper", "internal/app", "internal/cli", "internal/config"},
-	"exporter":            {},
-	"control":             {"control/probe", "internal/event", "internal/store", "internal/unit"},
+	"exporter":            {"internal/mask"},
+	"control":             {"control/probe", "internal/event", "internal/mask", "internal/store", "internal/unit"},
 	"control/probe":       {"internal/unit"},
 	"control/logs":        {},
 	"control/keeper":      {"control", "control/logs", "internal/unit"},
-	"internal/api":        {"control", "control/logs", "exporter", "internal/event", "internal/store", "internal/unit", "kb", "usage"},
-	"internal/app":        {"control", "control/keeper", "control/logs", "exporter", "internal/api", "internal/config", "internal/event", "internal/mcp", "internal/store", "internal/unit", "kb", "usage"},
+	"internal/api":        {"control", "control/logs", "exporter", "internal/audit", "internal/auth", "internal/event", "internal/mask", "internal/store", "internal/unit", "kb", "usage"},
+	"internal/app":        {"control", "control/keeper", "control/logs", "exporter", "internal/api", "internal/audit", "internal/auth", "internal/config", "internal/event", "internal/mcp", "internal/store", "internal/unit", "kb", "usage"},
 	"internal/mcp":        {"control", "control/logs", "exporter", "kb"},
 	"internal/archtest":   {},
 	"internal/cli":        {"exporter", "internal/api", "internal/config", "internal/store", "internal/unit"},
-	"internal/config":     {"control", "internal/unit"},
+	"internal/config":     {"control", "internal/mask", "internal/unit"},
 	"internal/event":      {"internal/store"},
 	"internal/store":      {},
 	"internal/unit":       {},
@@ -41,12 +41,16 @@ var may = map[string][]string{
 	"bench/internal/rig":  {},
 	"bench/ws":            {"bench/internal/rig"},
 	"bench/kb":            {"bench/internal/rig", "kb"},
+	"internal/audit":      {"internal/store"},
+	"internal/auth":       {"internal/store"},
+	"internal/mask":       {},
 }
 
 // owner says which packages of ours may import an outside one of weight, or one that must stay in one place.
 var owner = map[string][]string{
 	"go.etcd.io/bbolt":                       {"internal/store"},
 	"github.com/gorilla/mux":                 {"internal/api"},
+	"github.com/golang-jwt/jwt/v5":           {"internal/auth"},
 	"github.com/gorilla/websocket":           {"internal/api", "internal/cli", "bench/ws", "bench/internal/rig"},
 	"github.com/danielgtaylor/huma/v2":       {"internal/api"},
 	"github.com/shirou/gopsutil/v3":          {"exporter", "internal/cli"},

@@ -24,7 +24,8 @@ import (
 // Config is the whole configuration, checked. A value is never changed after [Load] returned it.
 type Config struct {
 	Web      Web      `yaml:"web" doc:"Where the server listens and whom it answers."`
-	Auth     Auth     `yaml:"auth" doc:"Who may do what without credentials; see security.md."`
+	Auth     Auth     `yaml:"auth" doc:"Who may do what, with and without credentials; see security.md and auth.md."`
+	Audit    Audit    `yaml:"audit" doc:"Who did what; see auth.md."`
 	Log      Log      `yaml:"log" doc:"What the server writes to standard error."`
 	Stream   Stream   `yaml:"stream" doc:"Live data over WebSocket."`
 	Exporter Exporter `yaml:"exporter" doc:"What is read of this machine."`
@@ -33,6 +34,7 @@ type Config struct {
 	// Services are the definitions that the file owns, as given, each with its name; see [Loaded.Definitions].
 	Services  map[string]*control.Spec `yaml:"services" doc:"Services and jobs by name, as this file defines them. They can be changed here only."`
 	Knowledge Knowledge                `yaml:"knowledge" doc:"Folders of knowledge that are scanned and searched."`
+	Limits    Limits                   `yaml:"limits" doc:"How often others than the owner may call."`
 	Compat    Compat                   `yaml:"compat" doc:"Behaviour of the older backend for clients that rely on it."`
 }
 
@@ -45,15 +47,10 @@ type Web struct {
 	// ConfigFile is the path of an exporter-toolkit web configuration; "" = none.
 	ConfigFile   string   `yaml:"config_file" flag:"web.config.file" format:"path" doc:"Web configuration file in exporter-toolkit's format: TLS and basic authentication."`
 	AllowedHosts []string `yaml:"allowed_hosts" flag:"web.allowed-hosts" format:"host" default:"loopback names and addresses of the listeners" doc:"Host names and addresses a request may ask for besides loopback names and the listeners' addresses; others are answered 421."`
-	CORSOrigins  []string `yaml:"cors_origins" flag:"web.cors-origins" format:"origin" doc:"Origins whose pages may call the API from a browser."`
-	Insecure     bool     `yaml:"insecure" flag:"web.insecure" doc:"Allow a listener that is not loopback without TLS (behind a TLS proxy, inside a container network). Never without credentials."`
-}
-
-// Auth says who may do what without credentials.
-type Auth struct {
-	Mode string `yaml:"mode" flag:"auth.mode" enum:"owner credentials open" doc:"Whom the server obeys without credentials over loopback TCP: owner = processes of exactly the user it runs as; credentials = nobody; open = every local process, with listeners on loopback addresses only. The unix socket is its user's and root's in each mode."`
-	// Anonymous names groups of routes; empty = none.
-	Anonymous []string `yaml:"anonymous" enum:"health metrics stats" unique:"true" doc:"Routes that every local process may read without credentials: health = /health and below, metrics = /metrics and /metrics/node, stats = /api/system/stats. Through a proxy only health."`
+	// TrustedProxies are addresses or networks.
+	TrustedProxies []string `yaml:"trusted_proxies" format:"network" unique:"true" doc:"Proxies whose X-Forwarded-For names the client for limits and the audit log, as addresses or networks. It never makes anybody the owner."`
+	CORSOrigins    []string `yaml:"cors_origins" flag:"web.cors-origins" format:"origin" doc:"Origins whose pages may call the API from a browser."`
+	Insecure       bool     `yaml:"insecure" flag:"web.insecure" doc:"Allow a listener that is not loopback without TLS (behind a TLS proxy, inside a container network). Never without credentials."`
 }
 
 // Log says what the server writes to standard error.
@@ -99,6 +96,11 @@ type Backup struct {
 	Keep  int           `yaml:"keep" min:"1" max:"1000" doc:"Backups kept; older ones are removed."`
 }
 
+// Limits says how often others than the owner may call.
+type Limits struct {
+	Enabled bool `yaml:"enabled" doc:"Hold callers other than the owner to so many requests a minute, see docs/security.md; false = no limits for anybody, whatever compat.rate_limits says."`
+}
+
 // Compat is behaviour of the older backend.
 type Compat struct {
 	LegacyStatus200 bool `yaml:"legacy_status_200" doc:"Answer a start, stop, restart or status that failed with status 200 and success false, as the older backend did."`
@@ -116,7 +118,11 @@ func defaults(state string) Config {
 			Socket:          socketIn(state),
 			CORSOrigins:     []string{"http://localhost:3000", "http://localhost:3001", "http://localhost:3002"},
 		},
-		Auth:   Auth{Mode: "owner", Anonymous: []string{"health", "metrics", "stats"}},
+		Auth: Auth{
+			Mode: "owner", Anonymous: []string{"health", "metrics", "stats"}, DefaultAdmin: DefaultAdmin{Username: "admin"},
+			Session: Session{Idle: unit.Duration(12 * time.Hour), Max: unit.Duration(7 * 24 * time.Hour)},
+		},
+		Audit:  Audit{Keep: 100_000, MaxAge: unit.Duration(365 * 24 * time.Hour)},
 		Log:    Log{Level: "info", Format: "logfmt"},
 		Stream: Stream{Interval: unit.Duration(2 * time.Second)},
 		Exporter: Exporter{
@@ -124,6 +130,7 @@ func defaults(state string) Config {
 			Processes: Processes{Top: 50},
 		},
 		Storage: Storage{Path: state, Backup: Backup{Every: unit.Duration(time.Hour), Keep: 24}},
+		Limits:  Limits{Enabled: true},
 		Knowledge: Knowledge{
 			Scan:        KnowledgeScan{Every: unit.Duration(10 * time.Minute), Watch: true},
 			MaxFileSize: 8 << 20,

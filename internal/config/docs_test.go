@@ -68,6 +68,7 @@ func TestEnvExampleLoads(t *testing.T) {
 	l := load(t, Options{Dir: dir})
 	want := defaults(filepath.Join(dir, "state"))
 	want.Web.Socket = "" // an empty variable switches it off
+	want.Web.TrustedProxies = []string{}
 	want.Web.AllowedHosts, want.Exporter.Disable, want.Knowledge.Scan.Command = []string{}, []string{}, []string{}
 	if !reflect.DeepEqual(l.Config, want) {
 		t.Errorf("got  %+v\nwant %+v", l.Config, want)
@@ -179,10 +180,16 @@ func TestSchemaHasExactlyTheKeysWithTheirRules(t *testing.T) {
 		if s.Items != nil {
 			item = *s.Items
 		}
-		if got, want := strings.Join(item.Enum, " "), f.Tag.Get("enum"); got != want {
+		if f.Type.Kind() == reflect.Map && f.Tag.Get("enum") != "" {
+			for word := range strings.FieldsSeq(f.Tag.Get("enum")) {
+				if !strings.Contains(string(s.AdditionalProperties), `"`+word+`"`) {
+					t.Errorf("%s: values are not bound to %s: %s", f.Key, word, s.AdditionalProperties)
+				}
+			}
+		} else if got, want := strings.Join(item.Enum, " "), f.Tag.Get("enum"); got != want {
 			t.Errorf("%s: enum %q, want %q", f.Key, got, want)
 		}
-		if f.Tag.Get("default") == "" && f.Type.Kind() != reflect.Map {
+		if f.Tag.Get("default") == "" && f.Tag.Get("secret") == "" && f.Type.Kind() != reflect.Map {
 			want, err := json.Marshal(plain(f.in(standard), f.Tag))
 			if got, _ := json.Marshal(s.Default); err != nil || string(got) != string(want) {
 				t.Errorf("%s: default %s, want %s", f.Key, got, want)

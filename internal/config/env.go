@@ -13,6 +13,8 @@ var otherNames = []string{
 	"CC_CONFIG_FILE", // as --config.file
 	"CC_URL",         // of the server that client commands talk to
 	"CC_TOKEN",       // with which they do
+	"CC_API_KEY",     // the same
+	"CC_KEYS_FILE",   // where keys by URL are kept
 }
 
 // ourPattern is the form of our variables. Compilers read CC_x86_64_unknown_linux_gnu: not ours, so lower case never is.

@@ -61,7 +61,7 @@ func TestBadFileIsShownWithPlaceAndRemedy(t *testing.T) {
 		{"key twice", "log:\n  level: info\n  format: json\n  level: warn\n", `controlcenter.yaml:4:3: log.level: given twice, first in line 2; accepted: each key once
     4 |   level: warn
       |   ^`},
-		{"list for a map", "web: [1]\n", `controlcenter.yaml:1:6: web: expected a map, got a list; accepted: a map of keys: listen_addresses, socket, config_file, allowed_hosts, cors_origins, insecure
+		{"list for a map", "web: [1]\n", `controlcenter.yaml:1:6: web: expected a map, got a list; accepted: a map of keys: listen_addresses, socket, config_file, allowed_hosts, trusted_proxies, cors_origins, insecure
     1 | web: [1]
       |      ^`},
 		{"text for a list", "web:\n  cors_origins: http://localhost\n", `controlcenter.yaml:2:17: web.cors_origins: expected a list, got a text; accepted: ` + originList + `
@@ -148,7 +148,7 @@ func TestBadFileIsShownWithPlaceAndRemedy(t *testing.T) {
 		{"second document", "log: {}\n---\nweb: {}\n", `controlcenter.yaml:2:1: a second document; accepted: one
     2 | ---
       | ^`},
-		{"no map at the top", "- web\n", `controlcenter.yaml:1:1: expected a map, got a list; accepted: a map of keys: web, auth, log, stream, exporter, storage, usage, services, knowledge, compat
+		{"no map at the top", "- web\n", `controlcenter.yaml:1:1: expected a map, got a list; accepted: a map of keys: web, auth, audit, log, stream, exporter, storage, usage, services, knowledge, limits, compat
     1 | - web
       | ^`},
 		{"root without a path", "knowledge: {roots: [{id: main}]}\n", `controlcenter.yaml:1:20: knowledge.roots: entry 0 has no path; accepted: a path
@@ -187,7 +187,7 @@ controlcenter.yaml:3:10: log.level: "loud" is unknown; accepted: debug, info, wa
 controlcenter.yaml:4:20: stream.interval: "90s" is out of range; accepted: 1s to 1m
     4 | stream: {interval: 90s}
       |                    ^`},
-		{"escape sequence", "\"\\e[2J\": 1\n", "controlcenter.yaml:1:1: \ufffd[2J: unknown key; known keys: web, auth, log, stream, exporter, storage, usage, services, knowledge, compat\n    1 | \"\\e[2J\": 1\n      | ^"},
+		{"escape sequence", "\"\\e[2J\": 1\n", "controlcenter.yaml:1:1: \ufffd[2J: unknown key; known keys: web, auth, audit, log, stream, exporter, storage, usage, services, knowledge, limits, compat\n    1 | \"\\e[2J\": 1\n      | ^"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := failure(t, Options{}, c.yaml, ""); got != c.want {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // A format is the accepted form of a text. norm returns the text as it is kept, and false when it is not of that form.
@@ -25,6 +26,10 @@ var formats = map[string]format{
 	"folder":   {"a path", folder},
 	"pattern":  {"names of letters, digits and . _ : / @ + -, with * for any text and a vertical bar between alternatives; empty for any", pattern},
 	"file":     {"a path", folder},
+	"network":  {"an IP address or network such as 10.0.0.0/8", network},
+	"secret32": {"at least 32 characters", secret32},
+	"password": {"8 to 256 characters", password},
+	"user":     {"3 to 100 letters, digits, ., _, @ or -", userName},
 	"rootid":   {"1 to 50 letters, digits, _ and -", rootID},
 }
 
@@ -36,6 +41,7 @@ var (
 	namePattern   = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 	rootPattern   = regexp.MustCompile(`^[A-Za-z0-9_-]{1,50}$`)
 	globPattern   = regexp.MustCompile(`^[A-Za-z0-9*][A-Za-z0-9._:/@+*-]*(\|[A-Za-z0-9*][A-Za-z0-9._:/@+*-]*)*$`)
+	userPattern   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{2,99}$`)
 	schemePattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]*$`)
 )
 
@@ -104,6 +110,23 @@ func origin(s string) (string, bool) {
 	}
 	return u.Scheme + "://" + norm, true
 }
+
+// network is an address or a prefix, masked, as it is compared.
+func network(s string) (string, bool) {
+	if p, err := netip.ParsePrefix(s); err == nil {
+		return p.Masked().String(), p.Addr().Zone() == ""
+	}
+	a, err := netip.ParseAddr(s)
+	return s, err == nil && a.Zone() == ""
+}
+
+func secret32(s string) (string, bool) { return s, len(s) >= 32 || s == "" }
+
+func password(s string) (string, bool) {
+	return s, s == "" || utf8.RuneCountInString(s) >= 8 && len(s) <= 256
+}
+
+func userName(s string) (string, bool) { return s, userPattern.MatchString(s) }
 
 func rootID(s string) (string, bool) { return s, rootPattern.MatchString(s) }
 

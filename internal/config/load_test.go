@@ -34,7 +34,11 @@ func TestNothingConfiguredGivesDefaults(t *testing.T) {
 			Socket:          filepath.Join(dir, "state", "controlcenter.sock"),
 			CORSOrigins:     []string{"http://localhost:3000", "http://localhost:3001", "http://localhost:3002"},
 		},
-		Auth:   Auth{Mode: "owner", Anonymous: []string{"health", "metrics", "stats"}},
+		Auth: Auth{
+			Mode: "owner", Anonymous: []string{"health", "metrics", "stats"}, DefaultAdmin: DefaultAdmin{Username: "admin"},
+			Session: Session{Idle: unit.Duration(12 * time.Hour), Max: unit.Duration(7 * 24 * time.Hour)},
+		},
+		Audit:  Audit{Keep: 100_000, MaxAge: unit.Duration(365 * 24 * time.Hour)},
 		Log:    Log{Level: "info", Format: "logfmt"},
 		Stream: Stream{Interval: unit.Duration(2 * time.Second)},
 		Exporter: Exporter{
@@ -46,6 +50,7 @@ func TestNothingConfiguredGivesDefaults(t *testing.T) {
 			Scan:        KnowledgeScan{Every: unit.Duration(10 * time.Minute), Watch: true},
 			MaxFileSize: 8 << 20,
 		},
+		Limits: Limits{Enabled: true},
 	}
 	if !reflect.DeepEqual(l.Config, want) {
 		t.Errorf("got  %+v\nwant %+v", l.Config, want)
@@ -249,7 +254,10 @@ func TestOldNames(t *testing.T) {
 		{"debug off", "DEBUG=False", func(*Config) {}},
 		{"empty", "HOST= PORT= DEBUG= CORS_ORIGINS= WS_UPDATE_INTERVAL= PORT_SCAN_START=", func(*Config) {}},
 		{"knowledge", "AI_AGENTS_ROOT=/x/", func(c *Config) { c.Knowledge.Roots = []KnowledgeRoot{{"main", "/x"}} }},
-		{"those of later", "JWT_SECRET=x OLLAMA_URL=x DEFAULT_ADMIN_PASSWORD=x", func(*Config) {}},
+		{"those of later", "JWT_ALGORITHM=x OLLAMA_URL=x", func(*Config) {}},
+		{"login", "JWT_SECRET=0123456789abcdef0123456789abcdef DEFAULT_ADMIN_USERNAME=ann DEFAULT_ADMIN_PASSWORD=long-enough", func(c *Config) {
+			c.Auth.JWTSecret, c.Auth.DefaultAdmin = "0123456789abcdef0123456789abcdef", DefaultAdmin{"ann", "long-enough"}
+		}},
 		{"case matters", "debug=true host=0.0.0.0", func(*Config) {}},
 		{"a compiler's", "CC=gcc CC_x86_64_unknown_linux_gnu=gcc", func(*Config) {}},
 		{"of the client commands", "CC_URL=http://x CC_TOKEN=y", func(*Config) {}},
@@ -273,6 +281,8 @@ func TestOldNames(t *testing.T) {
 func TestOldNamesThatCannotBeUsedWarnOnce(t *testing.T) {
 	for env, want := range map[string]string{
 		"DATABASE_URL=sqlite+aiosqlite:///control-center.db": databaseURLWarning,
+		"JWT_SECRET=short":            "environment JWT_SECRET: shorter than 32 characters, so it is ignored and a generated one is used",
+		"DEFAULT_ADMIN_PASSWORD=x":    "environment DEFAULT_ADMIN_PASSWORD: shorter than 8 characters, so it is ignored and a password is generated when one is needed",
 		"DEBUG=app:*":                 `environment DEBUG: "app:*" is neither true nor false, so it is ignored`,
 		"HOST=x86_64-conda-linux-gnu": `environment HOST: "x86_64-conda-linux-gnu" is neither an IP address nor localhost, so it is ignored; set CC_WEB_LISTEN_ADDRESSES to say where to listen`,
 	} {

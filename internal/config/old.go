@@ -36,12 +36,15 @@ var oldRules = []oldRule{
 	{"exporter.ports.start", []string{"PORT_SCAN_START"}, "", same("PORT_SCAN_START"), nil},
 	{"exporter.ports.end", []string{"PORT_SCAN_END"}, "", same("PORT_SCAN_END"), nil},
 	{"knowledge.roots", []string{"AI_AGENTS_ROOT"}, "one root with the id `main`", same("AI_AGENTS_ROOT"), oldRoot},
+	{"auth.jwt_secret", []string{"JWT_SECRET"}, "ignored when it has less than 32 characters", oldSecret, nil},
+	{"auth.default_admin.username", []string{"DEFAULT_ADMIN_USERNAME"}, "", same("DEFAULT_ADMIN_USERNAME"), nil},
+	{"auth.default_admin.password", []string{"DEFAULT_ADMIN_PASSWORD"}, "ignored when it has less than 8 characters", oldPassword, nil},
 	{"log.level", []string{"DEBUG"}, "`true`, `1`, `yes` or `on` is `debug`; `false`, `0`, `no` or `off` leaves the level as it is", oldDebug, nil},
 }
 
 // oldUnused are variables that may stay in the environment or .env of somebody who comes from the old backend.
 var oldUnused = []string{
-	"OLLAMA_URL", "JWT_SECRET", "JWT_ALGORITHM", "JWT_EXPIRATION_HOURS", "DEFAULT_ADMIN_USERNAME", "DEFAULT_ADMIN_PASSWORD",
+	"OLLAMA_URL", "JWT_ALGORITHM", "JWT_EXPIRATION_HOURS",
 	"COMFYUI_DIR", "COMFYUI_PYTHON_PATH", "MEOWPING_DIR", "KB_SCHEDULER_PATH", "KEYS_API_DIR", "YOUTUBE_API_KEY_FILE",
 }
 

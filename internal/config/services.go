@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"controlcenter/control"
+	"controlcenter/internal/mask"
 	"controlcenter/internal/unit"
 )
 
@@ -19,7 +20,7 @@ import (
 const self = "${self}"
 
 // specTags are the tags of definitions, whose structs stand in package control: by type and name in the file.
-var specTags = map[string]reflect.StructTag{
+var specTags = map[string]reflect.StructTag{ // #nosec G101 -- documentation that speaks of passwords
 	"control.Spec.display_name":  `doc:"Name shown to people, at most 200 characters." default:"the name"`,
 	"control.Spec.description":   `doc:"What it is, at most 2000 characters."`,
 	"control.Spec.template":      `doc:"Well-known program whose template fills what is left out: comfyui, ollama, n8n, jupyter, kb-scheduler."`,
@@ -363,6 +364,7 @@ func matches(pattern, key string) bool {
 func shownSpec(s *control.Spec) any {
 	shown := *s
 	shown.Env = s.ShownEnv()
+	shown.Command = mask.List(s.Command)
 	text, err := json.Marshal(&shown)
 	if err != nil {
 		return err.Error()

@@ -47,7 +47,7 @@ func lockDir(ctx context.Context, dir string, wait time.Duration) (*os.File, err
 	}
 	// The note only helps error messages, so a full disk must not stop us here.
 	note := strconv.Itoa(os.Getpid()) + "\n" + shorten(strings.Join(os.Args, " ")) + "\n"
-	_ = os.WriteFile(filepath.Join(dir, pidName), []byte(note), 0o600) //nolint:gosec // the owner chose the folder
+	_ = os.WriteFile(filepath.Join(dir, pidName), []byte(note), 0o600) // #nosec G703 -- the owner chose the folder
 	return f, nil
 }
 

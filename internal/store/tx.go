@@ -81,6 +81,10 @@ func (s *Store) update(ctx context.Context, fn func(*Tx) error) (*Tx, error) {
 	if len(tx.touched) == 0 {
 		return tx, nil
 	}
+	rider := RiderOf(ctx)
+	if err := rider.With(tx); err != nil {
+		return nil, err
+	}
 	start := time.Now()
 	if err := guard("commit", b.Commit); err != nil {
 		return nil, s.writeFailed(err)
@@ -89,6 +93,7 @@ func (s *Store) update(ctx context.Context, fn func(*Tx) error) (*Tx, error) {
 	s.m.commitSeconds.Observe(time.Since(start).Seconds())
 	s.m.transactions.WithLabelValues("update").Inc()
 	s.writeWorked()
+	rider.Landed()
 	return tx, nil
 }
 

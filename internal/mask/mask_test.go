@@ -1,4 +1,4 @@
-package exporter
+package mask
 
 import (
 	"strings"
@@ -46,7 +46,7 @@ func TestSecretsOfCommandLinesAreMasked(t *testing.T) {
 		{"nothing", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := maskArgs(strings.Split(c.in, "|"))
+			got := Args(strings.Split(c.in, "|"))
 			if c.name == "path with colon" { // a port and a later @ look like a password with a slash: hidden, rather too much
 				c.want = "x C:\\a a:b http://h:***@y"
 			}
@@ -66,9 +66,9 @@ func FuzzMaskArgs(f *testing.F) {
 	f.Add("http://a:b/c@d\x00Authorization: Bearer")
 	f.Fuzz(func(t *testing.T, s string) {
 		args := strings.Split(s, "\x00")
-		maskArgs(args)
+		Args(args)
 		// Whatever stands before it, the value of a plain option stays hidden, unless the argument before claims it.
-		got := maskArgs(append([]string{"x", "--", "--password=hunter2hunter2"}, args...))
+		got := Args(append([]string{"x", "--", "--password=hunter2hunter2"}, args...))
 		if strings.Contains(got, "hunter2hunter2") && !strings.Contains(s, "hunter2") {
 			t.Errorf("the secret shows: %q", got)
 		}

@@ -1,20 +1,23 @@
-package exporter
+// Package mask hides secrets in command lines, URLs and other text by the names that stand before them. It keeps no state; all
+// of it may be called from any goroutine.
+package mask
 
 import (
 	"strings"
 	"unicode"
 )
 
-const masked = "***"
+// Hidden stands where a secret was.
+const Hidden = "***"
 
-// maskCmdline is maskArgs for /proc/PID/cmdline, whose arguments end with NUL. The result is valid UTF-8 without control
+// Cmdline is Args for /proc/PID/cmdline, whose arguments end with NUL. The result is valid UTF-8 without control
 // characters.
-func maskCmdline(b []byte) string {
+func Cmdline(b []byte) string {
 	s := strings.TrimRight(string(b), "\x00 ")
 	if s == "" {
 		return ""
 	}
-	s = maskArgs(strings.Split(s, "\x00"))
+	s = Args(strings.Split(s, "\x00"))
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
@@ -23,11 +26,11 @@ func maskCmdline(b []byte) string {
 	}, strings.ToValidUTF8(s, "\uFFFD"))
 }
 
-// maskArgs joins a command line's arguments by blanks with the values of secrets replaced by three stars: what follows an
+// Args joins a command line's arguments by blanks with the values of secrets replaced by three stars: what follows an
 // option or stands behind a key whose name says that it is secret (--password=x, --token x, -e API_KEY=x, {"token": "x"}),
 // the password of a URL and the credentials of an HTTP header. It would rather hide too much than too little, but knows only
 // names: a secret given as a bare argument cannot be told from any other word.
-func maskArgs(args []string) string {
+func Args(args []string) string {
 	var b strings.Builder
 	hide := false // the argument before was a secret's option
 	for i, arg := range args {
@@ -42,7 +45,7 @@ func maskArgs(args []string) string {
 				continue
 			}
 			if !isOption(arg) {
-				b.WriteString(masked)
+				b.WriteString(Hidden)
 				continue
 			}
 		}
@@ -55,7 +58,7 @@ func maskArgs(args []string) string {
 func maskArg(b *strings.Builder, arg string, more bool) (next bool) {
 	if isOption(arg) && !strings.ContainsAny(arg, "=: ") {
 		b.WriteString(arg)
-		return more && secretName(arg)
+		return more && SecretName(arg)
 	}
 	for arg != "" { // pieces of an argument that is a script or a list: each may hold a key and its value
 		end := strings.IndexAny(arg, " \t\n&;,?|")
@@ -65,7 +68,7 @@ func maskArg(b *strings.Builder, arg string, more bool) (next bool) {
 		piece, rest := arg[:end], arg[end:]
 		cut := strings.IndexAny(piece, "=:")
 		switch {
-		case cut >= 0 && secretName(piece[:cut]) && !strings.HasPrefix(piece[cut:], "://"):
+		case cut >= 0 && SecretName(piece[:cut]) && !strings.HasPrefix(piece[cut:], "://"):
 			value := piece[cut+1:]
 			quote := openQuote(value)
 			b.WriteString(piece[:cut+1])
@@ -96,19 +99,19 @@ func maskArg(b *strings.Builder, arg string, more bool) (next bool) {
 				b.WriteString(value[:len(value)-len(trimmed)])
 				value = trimmed
 			}
-			b.WriteString(masked)
+			b.WriteString(Hidden)
 			rest = afterValue(value, quote)
 		default:
-			b.WriteString(maskURL(piece))
+			b.WriteString(URL(piece))
 			// "sh -c 'tool --password x'": the value is the next word of the same argument.
-			if isOption(piece) && secretName(piece) {
+			if isOption(piece) && SecretName(piece) {
 				trimmed := strings.TrimLeft(rest, " \t\n")
 				if trimmed == "" {
 					b.WriteString(rest)
 					return more
 				}
 				if len(trimmed) < len(rest) && !isOption(trimmed) {
-					b.WriteString(rest[:len(rest)-len(trimmed)] + masked)
+					b.WriteString(rest[:len(rest)-len(trimmed)] + Hidden)
 					rest = afterValue(trimmed, openQuote(trimmed))
 				}
 			}
@@ -161,9 +164,9 @@ func cutScheme(s string) (scheme, after string, ok bool) {
 	return "", s, false
 }
 
-// maskURL hides the user information of a URL: scheme://user:password@host and scheme://token@host. The user's name stays
+// URL hides the user information of a URL: scheme://user:password@host and scheme://token@host. The user's name stays
 // where a password follows it.
-func maskURL(s string) string {
+func URL(s string) string {
 	from := 0
 	var b strings.Builder
 	for {
@@ -189,7 +192,7 @@ func maskURL(s string) string {
 		if user, _, ok := strings.Cut(authority[:at], ":"); ok {
 			b.WriteString(user + ":")
 		}
-		b.WriteString(masked)
+		b.WriteString(Hidden)
 		from = start + at
 	}
 	if b.Len() == 0 {
@@ -212,8 +215,8 @@ var secretEnds = []string{"pass", "pwd", "pw", "auth", "key", "pin", "dsn", "sig
 // openNames hold one of secretWords or end in one of secretEnds, and yet no secret.
 var openNames = []string{"tokenizer", "tokens", "tokenlimit", "tokencount", "publickey", "keyfile", "passwordfile", "secretname", "tokenfile", "secretfile"}
 
-// secretName says whether a name in front of a value (--db-password, GITHUB_TOKEN, "apiKey) is that of a secret.
-func secretName(name string) bool {
+// SecretName says whether a name in front of a value (--db-password, GITHUB_TOKEN, "apiKey) is that of a secret.
+func SecretName(name string) bool {
 	if i := strings.LastIndexAny(name, `&?;,{( `); i >= 0 {
 		name = name[i+1:]
 	}
@@ -258,4 +261,23 @@ func secretName(name string) bool {
 		}
 	}
 	return false
+}
+
+// Text hides the secrets of one text: a value, a line of a log.
+func Text(s string) string { return Args([]string{s}) }
+
+// List is Args that keeps the arguments apart.
+func List(args []string) []string {
+	out := make([]string, len(args))
+	next := false
+	for i, arg := range args {
+		if next && !isOption(arg) {
+			out[i], next = Hidden, false
+			continue
+		}
+		var b strings.Builder
+		next = maskArg(&b, arg, i+1 < len(args))
+		out[i] = b.String()
+	}
+	return out
 }
