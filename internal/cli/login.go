@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"html"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"controlcenter/internal/config"
+)
+
+func (e *env) loginCmd() *cobra.Command {
+	open := false
+	cmd := &cobra.Command{
+		Use:   "login",
+		Short: "Log a browser in without a password",
+		Long: `Print an address that logs a browser in as you. It works once and for a minute; the
+code stands behind the #, which browsers send to nobody.`,
+		Example: `  controlcenter login
+  controlcenter login --open`,
+		Args: maxArgs(0),
+		RunE: e.run(func(c *call) error {
+			base, err := e.browserURL(c.client)
+			if err != nil {
+				return err
+			}
+			var code struct {
+				Path string `json:"path"`
+			}
+			raw, err := c.client.exchange(c.ctx, http.MethodPost, authPath+"codes", nil, &code)
+			if err != nil {
+				return err
+			}
+			address := base + code.Path
+			if open {
+				return e.openBrowser(c.ctx, address)
+			}
+			return e.print(raw, func() error {
+				_, err := fmt.Fprintln(e.o.Stdout, clean(address))
+				return err
+			})
+		}, needDaemon),
+	}
+	cmd.Flags().BoolVar(&open, "open", false, "open it in the browser of this machine")
+	return cmd
+}
+
+// browserURL is where a browser reaches the daemon that a client talks to.
+func (e *env) browserURL(c *client) (string, error) {
+	if c.socket == "" {
+		return c.base, nil
+	}
+	l, err := config.Load(e.loadOptions(nil))
+	if err != nil {
+		return "", fmt.Errorf("find the address for browsers: %w", err)
+	}
+	file, err := config.ReadWebFile(l.Config.Web.ConfigFile)
+	if err != nil {
+		return "", err
+	}
+	scheme := "http://"
+	if file.TLS {
+		scheme = "https://"
+	}
+	return scheme + reachable(l.Config.Web.ListenAddresses[0]), nil
+}
+
+// openBrowser opens an address by way of a file that only this user can read: the arguments of a process can be read by all
+// users, and whoever is faster than the browser would be logged in.
+func (e *env) openBrowser(ctx context.Context, address string) error {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return fmt.Errorf("open the browser: %w", err)
+	}
+	dir = filepath.Join(dir, "controlcenter")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("open the browser: %w", err)
+	}
+	path := filepath.Join(dir, "login.html")
+	_ = os.Remove(path)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("open the browser: %w", err)
+	}
+	_, err = fmt.Fprintf(f, `<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer"><meta http-equiv="refresh" content="0;url=%s"><title>Control Center</title>`+"\n", html.EscapeString(address))
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("open the browser: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	argv := browser(path)
+	if out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput(); err != nil {
+		_ = os.Remove(path)
+		return exitf(ExitFailed, "open the browser by %s: %w: %s; without --open the address is printed", argv[0], err, clean(string(out)))
+	}
+	return nil
+}
