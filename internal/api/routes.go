@@ -98,7 +98,7 @@ func answers(status int) option {
 func (s *Server) table() []*row {
 	return slices.Concat(s.rootRows(), s.healthRows(), s.systemRows(), s.metricsRows(), s.adminRows(), s.docsRows(), s.streamRows(),
 		s.serviceStreamRows(), s.serviceRows(), s.serviceActionRows(), s.serviceLogRows(), s.jobRows(), s.eventRows(), s.processRows(), s.usageRows(), s.mcpRows(),
-		s.knowledgeRows())
+		s.knowledgeRows(), s.notifyRows(), s.alertmanagerRows())
 }
 
 // register builds router and document from the rows.

@@ -16,6 +16,7 @@ import (
 	"controlcenter/control"
 	"controlcenter/control/logs"
 	"controlcenter/exporter"
+	"controlcenter/internal/notify"
 	"controlcenter/internal/store"
 	"controlcenter/usage"
 )
@@ -29,6 +30,7 @@ type Settings struct {
 	LegacyStatus200 bool          // failures of start, stop, restart and status answer 200, as older servers did
 	BasicAuth       bool          // the listeners ask for a user and password themselves; who passes is a viewer
 	Auth            AuthMode      // whom to take for the owner; "" = ModeOwner
+	Fleet           Fleet         // servers for Prometheus to find
 	Anonymous       []string      // Group* whose routes callers on this machine may read without credentials
 }
 
@@ -41,6 +43,7 @@ func DefaultSettings() *Settings {
 type Options struct {
 	Sampler  *exporter.Sampler               // required
 	Store    *store.Store                    // nil = no store: backup and restore answer 503
+	Notify   *notify.Notifier                // nil = nobody is notified: its routes answer 503
 	Usage    *usage.Tracker                  // nil = API usage is not counted: its routes answer 503
 	Settings func() *Settings                // in force now; must be cheap and return the same pointer until they change; nil = defaults
 	Reload   func(ctx context.Context) error // reads the configuration again; its error is the client's (400). nil = 503

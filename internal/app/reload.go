@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"controlcenter/internal/config"
+	"controlcenter/internal/notify"
 	"controlcenter/usage"
 )
 
@@ -34,6 +35,10 @@ func (d *daemonState) reload(ctx context.Context) error {
 	var use usage.Settings
 	if err == nil {
 		use, err = usageSettings(&next.Config)
+	}
+	var tell notify.Settings
+	if err == nil {
+		tell, err = notifySettings(&next.Config)
 	}
 	if err == nil {
 		// It checks all of them before it changes any. What follows cannot fail any more.
@@ -60,6 +65,7 @@ func (d *daemonState) reload(ctx context.Context) error {
 	if err := d.usage.Apply(ctx, use); err != nil {
 		return err // cannot be: it was checked above
 	}
+	d.notify.Apply(tell)
 	d.store.SetBackup(time.Duration(c.Storage.Backup.Every), c.Storage.Backup.Keep)
 	c.Web.ListenAddresses, c.Web.Socket, c.Storage.Path = old.Web.ListenAddresses, old.Web.Socket, old.Storage.Path
 	c.Knowledge.Roots = old.Knowledge.Roots // still the ones that are scanned

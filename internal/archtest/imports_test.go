@@ -23,13 +23,14 @@ var may = map[string][]string{
 	"control/probe":      {"internal/unit"},
 	"control/logs":       {},
 	"control/keeper":     {"control", "control/logs", "internal/unit"},
-	"internal/api":       {"control", "control/logs", "exporter", "internal/event", "internal/store", "internal/unit", "kb", "usage"},
-	"internal/app":       {"control", "control/keeper", "control/logs", "exporter", "internal/api", "internal/config", "internal/event", "internal/mcp", "internal/store", "internal/unit", "kb", "usage"},
+	"internal/api":       {"control", "control/logs", "exporter", "internal/event", "internal/notify", "internal/store", "internal/unit", "kb", "usage"},
+	"internal/app":       {"control", "control/keeper", "control/logs", "exporter", "internal/api", "internal/config", "internal/event", "internal/mcp", "internal/notify", "internal/store", "internal/unit", "kb", "usage"},
 	"internal/mcp":       {"control", "control/logs", "exporter", "kb"},
 	"internal/archtest":  {},
 	"internal/cli":       {"exporter", "internal/api", "internal/config", "internal/store", "internal/unit"},
 	"internal/config":    {"control", "internal/unit"},
 	"internal/event":     {"internal/store"},
+	"internal/notify":    {"control", "exporter", "internal/event", "internal/store", "internal/unit"},
 	"internal/store":     {},
 	"internal/unit":      {},
 	"kb":                 {"internal/event", "internal/store"},
@@ -52,6 +53,7 @@ var owner = map[string][]string{
 	"github.com/prometheus/exporter-toolkit": {"internal/app"},
 	"github.com/robfig/cron/v3":              {"control"},
 	"github.com/invopop/jsonschema":          {"internal/config"},
+	"github.com/nicholas-fedor/shoutrrr":     {"internal/notify"},
 }
 
 type source struct {

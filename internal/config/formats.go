@@ -25,6 +25,7 @@ var formats = map[string]format{
 	"folder":   {"a path", folder},
 	"pattern":  {"names of letters, digits and . _ : / @ + -, with * for any text and a vertical bar between alternatives; empty for any", pattern},
 	"file":     {"a path", folder},
+	"clock":    {"a time of day from 00:00 to 23:59; empty for none", clock},
 	"rootid":   {"1 to 50 letters, digits, _ and -", rootID},
 }
 
@@ -35,6 +36,7 @@ var (
 	zonePattern   = regexp.MustCompile(`^[A-Za-z0-9._-]*$`) // interface names; netip takes any text
 	namePattern   = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 	rootPattern   = regexp.MustCompile(`^[A-Za-z0-9_-]{1,50}$`)
+	clockPattern  = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]$`)
 	globPattern   = regexp.MustCompile(`^[A-Za-z0-9*][A-Za-z0-9._:/@+*-]*(\|[A-Za-z0-9*][A-Za-z0-9._:/@+*-]*)*$`)
 	schemePattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]*$`)
 )
@@ -106,6 +108,8 @@ func origin(s string) (string, bool) {
 }
 
 func rootID(s string) (string, bool) { return s, rootPattern.MatchString(s) }
+
+func clock(s string) (string, bool) { return s, s == "" || clockPattern.MatchString(s) }
 
 func name(s string) (string, bool) { return s, namePattern.MatchString(s) }
 

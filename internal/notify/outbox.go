@@ -196,3 +196,14 @@ func (s *Settings) retryAfter(attempts int) time.Duration {
 	}
 	return time.Duration(float64(wait) * (0.8 + 0.4*rand.Float64())) //nolint:gosec // jitter, not a secret
 }
+
+// Severity is the highest of the items.
+func (d *Delivery) Severity() Severity {
+	s := Info
+	for i := range d.Items {
+		if d.Items[i].Severity.atLeast(s) {
+			s = d.Items[i].Severity
+		}
+	}
+	return s
+}
