@@ -69,6 +69,7 @@ func TestEnvExampleLoads(t *testing.T) {
 	want := defaults(filepath.Join(dir, "state"))
 	want.Web.Socket = "" // an empty variable switches it off
 	want.Web.AllowedHosts, want.Exporter.Disable, want.Knowledge.Scan.Command = []string{}, []string{}, []string{}
+	want.Notify.Rules.Enable, want.Notify.Rules.Disable = []string{}, []string{}
 	if !reflect.DeepEqual(l.Config, want) {
 		t.Errorf("got  %+v\nwant %+v", l.Config, want)
 	}
