@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"controlcenter/exporter"
+	"controlcenter/internal/notify"
 	"controlcenter/internal/store"
 	"controlcenter/usage"
 )
@@ -69,6 +70,9 @@ func start(t *testing.T, change func(*Options), extra func(*Server) []*row) *sit
 		Log:      log, Version: "1.2.3", Revision: "abc",
 	}
 	if o.Usage, err = usage.Open(t.Context(), usage.Options{Store: state, Log: log}, usage.Settings{}); err != nil {
+		t.Fatal(err)
+	}
+	if o.Notify, err = notify.New(t.Context(), notify.Options{Store: state, Log: log}, notify.DefaultSettings()); err != nil {
 		t.Fatal(err)
 	}
 	if change != nil {

@@ -120,6 +120,7 @@ func (e *env) addVerbs(root *cobra.Command) {
 		{"machine", e.portsCmd()},
 		{"machine", e.psCmd()},
 		{"machine", e.usageCmd()},
+		{"machine", e.notifyCmd()},
 		{"setup", e.checkCmd()},
 		{"setup", e.configCmd()},
 		{"setup", e.doctorCmd()},

@@ -17,6 +17,7 @@ import (
 	"controlcenter/exporter"
 	"controlcenter/internal/api"
 	"controlcenter/internal/config"
+	"controlcenter/internal/notify"
 	"controlcenter/internal/store"
 	"controlcenter/usage"
 )
@@ -26,6 +27,7 @@ type place struct {
 	dir, storage string
 	environ      []string
 	stdin        string
+	channels     map[string]string // of notifications: URLs by name
 	serve        func(context.Context, config.Options) error
 }
 
@@ -66,8 +68,16 @@ func (p *place) start(t *testing.T) (url string, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	told := notify.DefaultSettings()
+	for name, url := range p.channels {
+		told.Channels = append(told.Channels, notify.ChannelSettings{Name: name, URL: url})
+	}
+	notifier, err := notify.New(t.Context(), notify.Options{Store: st, Log: log}, told)
+	if err != nil {
+		t.Fatal(err)
+	}
 	srv, err := api.New(api.Options{
-		Sampler: sampler, Store: st, Usage: counted, Reload: func(context.Context) error { return nil }, Registry: prometheus.NewRegistry(), Log: log, Version: "9.9.9",
+		Sampler: sampler, Store: st, Usage: counted, Notify: notifier, Reload: func(context.Context) error { return nil }, Registry: prometheus.NewRegistry(), Log: log, Version: "9.9.9",
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -52,7 +52,7 @@ func TestMain(m *testing.M) {
 }
 
 func newCloud(dir string) (*cloud, error) {
-	cert, err := certificate([]string{"hooks.slack.com", "discord.com", "api.telegram.org", "ntfy.sh"})
+	cert, err := certificate([]string{"hooks.slack.com", "discord.com", "api.telegram.org", "test.webhook.office.com", "api.pushover.net", "api.pushbullet.com", "api.opsgenie.com", "events.pagerduty.com", "chat.googleapis.com"})
 	if err != nil {
 		return nil, err
 	}
@@ -168,14 +168,24 @@ func TestErrorsOfChatServicesHoldNoToken(t *testing.T) {
 		"ntfy":     "ntfy://me:secrettoken@127.0.0.1:1/secrettopic?scheme=http",
 		"mail":     "smtp://me:secrettoken@127.0.0.1:1/?from=a@example.com&to=b@example.com",
 		"webhook":  "http://me:secrettoken@127.0.0.1:1/secretpath?token=secretquery",
-		"gotify":   "gotify://127.0.0.1:1/secret.tokens1?disabletls=yes",
+		// Those that are passed through: none may take a failure for a success either.
+		"mattermost": "mattermost://127.0.0.1:1/secrettoken0000?disabletls=yes",
+		"rocketchat": "rocketchat://127.0.0.1:1/secretA/secretB",
+		"pushover":   "pushover://shoutrrr:secrettokensecrettokensecret12@secretuser/",
+		"pushbullet": "pushbullet://o.secretsecretsecretsecretsecretse",
+		"opsgenie":   "opsgenie://api.opsgenie.com/secret-0000",
+		"pagerduty":  "pagerduty://events.pagerduty.com/5ec2e75ec2e75ec2e75ec2e75ec2e712",
+		"googlechat": "googlechat://chat.googleapis.com/v1/spaces/FOO/messages?key=secretkey&token=secrettoken",
+		"teams": "teams://11111111-4444-4444-8444-cccccccccccc@22222222-4444-4444-8444-cccccccccccc/33333333012222222222333333333344/" +
+			"44444444-4444-4444-8444-cccccccccccc/V2ESyijsecretUQHvZoZYzlpAoAXExyOl26dlf1xHEx05?host=test.webhook.office.com",
+		"gotify": "gotify://127.0.0.1:1/secret.tokens1?disabletls=yes",
 	}
 	check := func(t *testing.T, err error) {
 		t.Helper()
 		if err == nil {
 			t.Fatal("it was taken for a success")
 		}
-		if strings.Contains(err.Error(), "secret") {
+		if strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "5ec2e7") {
 			t.Errorf("a secret is in: %v", err)
 		}
 	}

@@ -23,7 +23,7 @@ func shoutrrrKinds() []kind {
 	for _, name := range []string{"gotify", "mattermost", "teams", "pushover", "pushbullet", "opsgenie"} {
 		out = append(out, kind{name, []string{name}, "", viaShoutrrr(titled)})
 	}
-	for _, name := range []string{"googlechat", "rocketchat", "pagerduty", "signal"} {
+	for _, name := range []string{"googlechat", "rocketchat", "pagerduty"} {
 		out = append(out, kind{name, []string{name}, "", viaShoutrrr(plain)})
 	}
 	return out
@@ -32,9 +32,13 @@ func shoutrrrKinds() []kind {
 // style says what text and parameters a message becomes.
 type style func(*Message) (string, types.Params)
 
-func titled(m *Message) (string, types.Params) { return m.Text, types.Params{"title": oneLine(m.Title)} }
+func titled(m *Message) (string, types.Params) {
+	return m.Text, types.Params{"title": oneLine(m.Title)}
+}
 
-func plain(m *Message) (string, types.Params) { return oneLine(m.Title) + "\n\n" + m.Text, types.Params{} }
+func plain(m *Message) (string, types.Params) {
+	return oneLine(m.Title) + "\n\n" + m.Text, types.Params{}
+}
 
 // mail encodes the subject: shoutrrr writes it into the header as it is.
 func mail(m *Message) (string, types.Params) {

@@ -12,16 +12,16 @@ import (
 )
 
 const (
-	settle    = 30 * time.Second   // an alert over readings ends when nothing was found for so long
-	minAge    = 10 * time.Second   // an alert that an event began does not end before: the status it tells of may not be published yet
-	keepEnded = 24 * time.Hour     // alerts that are over are shown for so long
-	maxEnded  = 1000               // at most
-	maxTimes  = 100                // of hits that are counted
-	maxText   = 600                // bytes of a summary or description
-	maxData   = 16                 // entries of an event's data that go along
-	dataValue = 200                // bytes of each
-	never     = 0 * time.Second    // a repeat interval of it: nobody is reminded
-	oneLook   = 2 * time.Minute    // looks that are further apart than this prove nothing about the time between
+	settle    = 30 * time.Second // an alert over readings ends when nothing was found for so long
+	minAge    = 10 * time.Second // an alert that an event began does not end before: the status it tells of may not be published yet
+	keepEnded = 24 * time.Hour   // alerts that are over are shown for so long
+	maxEnded  = 1000             // at most
+	maxTimes  = 100              // of hits that are counted
+	maxText   = 600              // bytes of a summary or description
+	maxData   = 16               // entries of an event's data that go along
+	dataValue = 200              // bytes of each
+	never     = 0 * time.Second  // a repeat interval of it: nobody is reminded
+	oneLook   = 2 * time.Minute  // looks that are further apart than this prove nothing about the time between
 )
 
 // policy is what rules, mutes and their like decide. It has no clock, goroutine or store; one goroutine uses it.

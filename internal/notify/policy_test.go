@@ -1,7 +1,9 @@
 package notify
 
 import (
+	"flag"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -307,5 +309,40 @@ func TestRulesAreComplete(t *testing.T) {
 			t.Errorf("rule %q covers %q, which does not stand before it", r.Name, r.Covers)
 		}
 		seen[r.Name] = true
+	}
+}
+
+var update = flag.Bool("update", false, "write docs/notifications-rules.md anew")
+
+func TestRulesDocIsCurrent(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("# Rules of notifications\n\nGenerated from the code by `make docs`; a test keeps it current. [notifications.md](notifications.md) tells how to change them.\n\n" +
+		"| rule | severity | lasts for | limit | what | |\n|---|---|---|---|---|---|\n")
+	for _, r := range Rules() {
+		lasts, limit := "", ""
+		if r.For > 0 {
+			lasts = durationText(r.For)
+		}
+		if r.Unit != "" {
+			limit = fmt.Sprintf("%.10g %s", r.Limit, r.Unit)
+			if r.Below {
+				limit = "below " + limit
+			}
+		}
+		what := r.Summary
+		if r.Off {
+			what += " (off)"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s |\n", r.Name, r.Severity, lasts, limit, what, r.Description)
+	}
+	const path = "../../docs/notifications-rules.md"
+	if *update {
+		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if old, err := os.ReadFile(path); err != nil || string(old) != b.String() {
+		t.Errorf("%s is not current: run make docs (%v)", path, err)
 	}
 }
