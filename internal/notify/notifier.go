@@ -126,10 +126,23 @@ func (n *Notifier) Run(ctx context.Context) error {
 			wg.Go(func() { w.run(inner) })
 		}
 		n.loop(ctx, st, watch)
+		n.keepPlace(context.WithoutCancel(ctx))
 		cancel(errors.New("other settings are put in force"))
 		wg.Wait()
 	}
 	return context.Cause(ctx)
+}
+
+// keepPlace writes how far the history was looked at, so that rules which are put in force later do not find what happened before.
+func (n *Notifier) keepPlace(ctx context.Context) {
+	if n.cursor == n.saved {
+		return
+	}
+	if err := n.o.Store.Update(ctx, func(tx *store.Tx) error { return stateTable.Put(tx, cursorKey, n.cursor) }); err != nil {
+		n.failed(ctx, "record where the event history is read from", err)
+		return
+	}
+	n.saved = n.cursor
 }
 
 // loop looks at events as they come and at readings at each tick, until ctx ends or settings change.
