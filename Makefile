@@ -89,7 +89,7 @@ cross: ## build for the other platforms
 	GOOS=darwin  GOARCH=arm64 $(GO) vet ./...
 
 docs: ## write the generated documents anew (openapi.json, docs/api.md, docs/configuration.md, docs/metrics.md)
-	$(GO) test ./internal/api ./internal/config ./internal/app -run 'Current' -update
+	$(GO) test ./internal/api ./internal/config ./internal/app ./internal/notify -run 'Current' -update
 
 clean:
 	rm -rf bin

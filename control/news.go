@@ -43,7 +43,7 @@ func (s *service) runNews(ctx context.Context, msg newsMsg) {
 		l, _ := errors.AsType[*LaunchError](msg.err)
 		s.last = runEnd{never: l == nil || !l.Temporary}
 		s.finishRun(ResultNotStarted, c.why, time.Now().UTC())
-		s.note(event.Error, "service.start_failed", s.spec.DisplayName+" could not be started", cause{actor: s.cur.Actor, why: c.why}, map[string]string{"run": msg.run})
+		s.note(event.Error, "service.start_failed", s.spec.DisplayName+" could not be started", cause{actor: s.cur.Actor, why: c.why}, map[string]string{"run": msg.run, "type": string(s.spec.Type)})
 		err := &Error{Kind: ErrFailed, Text: fmt.Sprintf("start %q: %s", s.rec.Spec.ID, c.why), Cause: msg.err}
 		s.resolve(waitSettled, err)
 		s.resolve(waitReady, err)
@@ -122,7 +122,7 @@ func (s *service) account(e *Exit) string {
 	s.finishRun(result, why, at)
 	s.rec.LastExit = &LastExit{Run: s.rec.Run, Result: result, Code: e.Code, Signal: e.Signal, Unknown: e.Unknown, Reason: why, At: at, Usage: e.Usage}
 	s.rec.PID, s.rec.StartTicks = 0, 0
-	data := map[string]string{"run": s.rec.Run, "seconds": fmt.Sprintf("%.3f", ran.Seconds())}
+	data := map[string]string{"run": s.rec.Run, "seconds": fmt.Sprintf("%.3f", ran.Seconds()), "result": string(result), "type": string(s.spec.Type)}
 	if e.Code != nil {
 		data["exit_code"] = itoa(*e.Code)
 	}

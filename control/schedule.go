@@ -48,6 +48,15 @@ func (p *Schedule) check() (string, error) {
 	return "", nil
 }
 
+// Check says what is wrong with a schedule, naming its field, or nil.
+func (p *Schedule) Check() error {
+	field, err := p.check()
+	if err != nil {
+		return fmt.Errorf("%s: %w", field, err)
+	}
+	return nil
+}
+
 func (p *Schedule) location() (*time.Location, error) {
 	if p.Timezone == "" {
 		return time.Local, nil

@@ -68,6 +68,23 @@ func (b *Base) Stats(ctx context.Context) (Stats, error) {
 	return s, nil
 }
 
+// LastScan is the end of the last scan of the root whose last scan is the oldest; zero while a root was never scanned, or the
+// record is not read yet.
+func (b *Base) LastScan() (oldest time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, root := range b.o.Roots {
+		last := b.state.Roots[root.ID].LastScan
+		if last.IsZero() {
+			return last
+		}
+		if i == 0 || last.Before(oldest) {
+			oldest = last
+		}
+	}
+	return oldest
+}
+
 func confidenceBand(packed uint16) string {
 	switch {
 	case packed == noConfidence:

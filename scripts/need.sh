@@ -6,6 +6,7 @@ set -euo pipefail
 # program, or a file, and the Debian package that brings it
 need=(
   "prometheus prometheus"
+  "prometheus-alertmanager prometheus-alertmanager"
   "promtool prometheus"
   "prometheus-node-exporter prometheus-node-exporter"
   "prometheus-process-exporter prometheus-process-exporter"

@@ -97,13 +97,14 @@ func jsonBody(op *huma.Operation) *huma.MediaType {
 	return op.RequestBody.Content[jsonType]
 }
 
-// closeSchema forbids unknown fields in a named body and in those it holds.
+// closeSchema forbids unknown fields in a named body and in those it holds, but in what other programs send (whose type says
+// additionalProperties:"true").
 func closeSchema(schemas huma.Registry, s *huma.Schema) {
 	if s == nil {
 		return
 	}
 	if body := schemas.SchemaFromRef(s.Ref); body != nil && body.AdditionalProperties != false {
-		if _, isMap := body.AdditionalProperties.(*huma.Schema); !isMap {
+		if _, isMap := body.AdditionalProperties.(*huma.Schema); !isMap && body.AdditionalProperties != true {
 			body.AdditionalProperties = false
 		}
 		for _, p := range body.Properties {

@@ -146,6 +146,9 @@ func problemOf(err error) *Problem {
 	if p := controlProblem(err); p != nil {
 		return p
 	}
+	if p := notifyProblem(err); p != nil {
+		return p
+	}
 	switch {
 	case errors.Is(err, store.ErrClosed):
 		return problem(http.StatusServiceUnavailable, "the store is closed: the server is stopping")

@@ -104,7 +104,7 @@ func answers(status int) option {
 func (s *Server) table() []*row {
 	return slices.Concat(s.rootRows(), s.healthRows(), s.systemRows(), s.metricsRows(), s.adminRows(), s.docsRows(), s.streamRows(),
 		s.serviceStreamRows(), s.serviceRows(), s.serviceActionRows(), s.serviceLogRows(), s.jobRows(), s.eventRows(), s.processRows(), s.usageRows(), s.mcpRows(),
-		s.knowledgeRows(), s.loginRows(), s.userRows(), s.keyRows(), s.auditRows(), s.configRows())
+		s.knowledgeRows(), s.notifyRows(), s.alertmanagerRows(), s.loginRows(), s.userRows(), s.keyRows(), s.auditRows(), s.configRows())
 }
 
 // register builds router and document from the rows.

@@ -20,6 +20,7 @@ import (
 	"controlcenter/exporter"
 	"controlcenter/internal/audit"
 	"controlcenter/internal/auth"
+	"controlcenter/internal/notify"
 	"controlcenter/internal/store"
 	"controlcenter/usage"
 )
@@ -37,6 +38,7 @@ type Settings struct {
 	Auth            AuthMode             // whom to take for the owner; "" = ModeOwner
 	NoLimits        bool                 // no limits of requests, for nobody
 	OldLimits       bool                 // the owner has limits too, and all are counted by address, as older servers did
+	Fleet           Fleet                // servers for Prometheus to find
 	Anonymous       []string             // Group* whose routes callers on this machine may read without credentials
 }
 
@@ -49,6 +51,7 @@ func DefaultSettings() *Settings {
 type Options struct {
 	Sampler  *exporter.Sampler               // required
 	Store    *store.Store                    // nil = no store: backup and restore answer 503
+	Notify   *notify.Notifier                // nil = nobody is notified: its routes answer 503
 	Usage    *usage.Tracker                  // nil = API usage is not counted: its routes answer 503
 	Settings func() *Settings                // in force now; must be cheap and return the same pointer until they change; nil = defaults
 	Reload   func(ctx context.Context) error // reads the configuration again; its error is the client's (400). nil = 503

@@ -21,6 +21,7 @@ import (
 	"controlcenter/exporter"
 	"controlcenter/internal/audit"
 	"controlcenter/internal/auth"
+	"controlcenter/internal/notify"
 	"controlcenter/internal/store"
 	"controlcenter/usage"
 )
@@ -85,6 +86,9 @@ func start(t *testing.T, change func(*Options), extra func(*Server) []*row) *sit
 		t.Fatal(err)
 	}
 	if o.Usage, err = usage.Open(t.Context(), usage.Options{Store: state, Log: log}, usage.Settings{}); err != nil {
+		t.Fatal(err)
+	}
+	if o.Notify, err = notify.New(t.Context(), notify.Options{Store: state, Log: log}, notify.DefaultSettings()); err != nil {
 		t.Fatal(err)
 	}
 	if change != nil {

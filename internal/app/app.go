@@ -27,6 +27,7 @@ import (
 	"controlcenter/internal/auth"
 	"controlcenter/internal/config"
 	"controlcenter/internal/event"
+	"controlcenter/internal/notify"
 	"controlcenter/internal/store"
 	"controlcenter/usage"
 )
@@ -56,6 +57,7 @@ type daemonState struct {
 	store     *store.Store
 	bus       event.Bus
 	usage     *usage.Tracker
+	notify    *notify.Notifier
 	reloads   reloadMetrics
 	auth      *auth.Auth
 	audit     *audit.Log
@@ -110,6 +112,9 @@ func (d *daemonState) run(ctx context.Context) (err error) {
 	if _, err := usageSettings(c); err != nil {
 		return err
 	}
+	if _, err := notifySettings(c); err != nil {
+		return err
+	}
 	// The sampler is the first to run and the last to end: it needs nobody, and its first samples are ready while the rest opens.
 	g := newGroup(ctx)
 	defer func() { err = g.stop(err) }()
@@ -138,6 +143,9 @@ func (d *daemonState) run(ctx context.Context) (err error) {
 	if err := d.openUsage(ctx, c); err != nil {
 		return err
 	}
+	if err := d.openNotify(ctx, c); err != nil { // before anybody writes events
+		return err
+	}
 	if err := d.openServices(ctx, c); err != nil {
 		return err
 	}
@@ -146,10 +154,11 @@ func (d *daemonState) run(ctx context.Context) (err error) {
 	}
 	d.runServices(g)
 	d.runKnowledge(g)
+	d.runNotify(g)
 	d.web.Store(webSettings(c, web))
 	registry := d.registry()
 	server, err := api.New(api.Options{
-		Sampler: d.sampler, Store: d.store, Usage: d.usage, Knowledge: d.knowledge.forAPI(d), Services: d.services.manager, Logs: d.services.logs,
+		Sampler: d.sampler, Store: d.store, Usage: d.usage, Notify: d.notify, Knowledge: d.knowledge.forAPI(d), Services: d.services.manager, Logs: d.services.logs,
 		KeeperPID: func() int { return d.services.keeper.Peer().PID }, MCP: d.mcp(), Settings: d.web.Load, Reload: d.reload, Registry: registry,
 		Auth: d.auth, Audit: d.audit, Config: d.shownConfig,
 		Log: d.log.With("component", "api"), Version: version.Version, Revision: version.GetRevision(), Started: started,
@@ -200,6 +209,7 @@ func webSettings(c *config.Config, web config.WebFile) *api.Settings {
 		AllowedHosts: c.Web.AllowedHosts, CORSOrigins: c.Web.CORSOrigins, ListenAddresses: c.Web.ListenAddresses,
 		StreamInterval: time.Duration(c.Stream.Interval), LegacyStatus200: c.Compat.LegacyStatus200,
 		Auth: api.AuthMode(c.Auth.Mode), Anonymous: c.Auth.Anonymous, NoLimits: !c.Limits.Enabled, OldLimits: c.Compat.RateLimits,
+		Fleet: fleet(c),
 	}
 }
 
@@ -233,6 +243,6 @@ func (d *daemonState) webConfigFile() string {
 func (d *daemonState) registry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	registerSelf(r)
-	r.MustRegister(d.store, d.services.manager.Collector(), keeperMetrics{d.services.keeper}, d.eventMetrics(), d.usage, d.knowledge.base, d.auth, d.audit, &d.reloads, certificateExpiry{d.webConfigFile})
+	r.MustRegister(d.store, d.services.manager.Collector(), keeperMetrics{d.services.keeper}, d.eventMetrics(), d.usage, d.notify, d.knowledge.base, d.auth, d.audit, &d.reloads, certificateExpiry{d.webConfigFile})
 	return r
 }

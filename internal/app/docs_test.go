@@ -163,6 +163,11 @@ func testDaemon(t testing.TB) (*daemonState, []*dto.MetricFamily) {
 	if _, err := d.usage.Track(ctx, usage.Call{API: "test"}); err != nil {
 		t.Fatal(err)
 	}
+	c.Notify.Channels = map[string]config.NotifyChannel{"test": {URL: "http://127.0.0.1:9/"}}
+	c.Notify.GroupWait = unit.Duration(time.Hour)
+	if err := d.openNotify(ctx, &c); err != nil {
+		t.Fatal(err)
+	}
 	g := newGroup(ctx)
 	if err := d.openServices(ctx, &c); err != nil {
 		t.Fatal(err)
@@ -172,6 +177,7 @@ func testDaemon(t testing.TB) (*daemonState, []*dto.MetricFamily) {
 	}
 	d.runServices(g)
 	d.runKnowledge(g)
+	d.runNotify(g)
 	t.Cleanup(func() { // before the group's end: everything that runs is stopped
 		for _, st := range d.services.manager.List() {
 			_, _ = d.services.manager.Do(context.Background(), control.Command{Service: st.ID, Verb: control.VerbKill, Actor: "test"})
@@ -179,7 +185,7 @@ func testDaemon(t testing.TB) (*daemonState, []*dto.MetricFamily) {
 		_ = g.stop(nil)
 	})
 	registry := d.registry()
-	server, err := api.New(api.Options{Sampler: d.sampler, Store: d.store, Usage: d.usage, Knowledge: d.knowledge.forAPI(d), Settings: d.web.Load, Auth: d.auth, Audit: d.audit, Config: d.shownConfig, Reload: d.reload, Registry: registry, Log: log, Version: "test"})
+	server, err := api.New(api.Options{Sampler: d.sampler, Store: d.store, Usage: d.usage, Notify: d.notify, Knowledge: d.knowledge.forAPI(d), Settings: d.web.Load, Auth: d.auth, Audit: d.audit, Config: d.shownConfig, Reload: d.reload, Registry: registry, Log: log, Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

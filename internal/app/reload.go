@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"controlcenter/internal/config"
+	"controlcenter/internal/notify"
 	"controlcenter/usage"
 )
 
@@ -38,6 +39,10 @@ func (d *daemonState) reload(ctx context.Context) error {
 	if err == nil {
 		use, err = usageSettings(&next.Config)
 	}
+	var tell notify.Settings
+	if err == nil {
+		tell, err = notifySettings(&next.Config)
+	}
 	if err == nil {
 		// It checks all of them before it changes any. What follows cannot fail any more.
 		err = d.services.manager.Sync(ctx, definitions(next, nil), "configuration")
@@ -64,6 +69,7 @@ func (d *daemonState) reload(ctx context.Context) error {
 	if err := d.usage.Apply(ctx, use); err != nil {
 		return err // cannot be: it was checked above
 	}
+	d.notify.Apply(tell)
 	d.store.SetBackup(time.Duration(c.Storage.Backup.Every), c.Storage.Backup.Keep)
 	c.Web.ListenAddresses, c.Web.Socket, c.Storage.Path = old.Web.ListenAddresses, old.Web.Socket, old.Storage.Path
 	c.Knowledge.Roots = old.Knowledge.Roots // still the ones that are scanned

@@ -23,8 +23,8 @@ var may = map[string][]string{
 	"control/probe":       {"internal/unit"},
 	"control/logs":        {},
 	"control/keeper":      {"control", "control/logs", "internal/unit"},
-	"internal/api":        {"control", "control/logs", "exporter", "internal/audit", "internal/auth", "internal/event", "internal/mask", "internal/store", "internal/unit", "kb", "usage"},
-	"internal/app":        {"control", "control/keeper", "control/logs", "exporter", "internal/api", "internal/audit", "internal/auth", "internal/config", "internal/event", "internal/mcp", "internal/store", "internal/unit", "kb", "usage"},
+	"internal/api":        {"control", "control/logs", "exporter", "internal/audit", "internal/auth", "internal/event", "internal/mask", "internal/notify", "internal/store", "internal/unit", "kb", "usage"},
+	"internal/app":        {"control", "control/keeper", "control/logs", "exporter", "internal/api", "internal/audit", "internal/auth", "internal/config", "internal/event", "internal/mcp", "internal/notify", "internal/store", "internal/unit", "kb", "usage"},
 	"internal/mcp":        {"control", "control/logs", "exporter", "kb"},
 	"internal/archtest":   {},
 	"internal/cli":        {"exporter", "internal/api", "internal/config", "internal/store", "internal/unit"},
@@ -44,6 +44,7 @@ var may = map[string][]string{
 	"internal/audit":      {"internal/store"},
 	"internal/auth":       {"internal/store"},
 	"internal/mask":       {},
+	"internal/notify":     {"control", "exporter", "internal/event", "internal/store", "internal/unit"},
 }
 
 // owner says which packages of ours may import an outside one of weight, or one that must stay in one place.
@@ -59,6 +60,7 @@ var owner = map[string][]string{
 	"github.com/prometheus/exporter-toolkit": {"internal/app"},
 	"github.com/robfig/cron/v3":              {"control"},
 	"github.com/invopop/jsonschema":          {"internal/config"},
+	"github.com/nicholas-fedor/shoutrrr":     {"internal/notify"},
 }
 
 type source struct {

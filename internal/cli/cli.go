@@ -129,6 +129,7 @@ func (e *env) addVerbs(root *cobra.Command) {
 		{"machine", e.psCmd()},
 		{"machine", e.usageCmd()},
 		{"knowledge", e.kbCmd()},
+		{"machine", e.notifyCmd()},
 		{"setup", e.checkCmd()},
 		{"setup", e.configCmd()},
 		{"setup", e.doctorCmd()},

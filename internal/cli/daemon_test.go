@@ -19,6 +19,7 @@ import (
 	"controlcenter/internal/audit"
 	"controlcenter/internal/auth"
 	"controlcenter/internal/config"
+	"controlcenter/internal/notify"
 	"controlcenter/internal/store"
 	"controlcenter/usage"
 )
@@ -28,6 +29,7 @@ type place struct {
 	dir, storage string
 	environ      []string
 	stdin        string
+	channels     map[string]string // of notifications: URLs by name
 	serve        func(context.Context, config.Options) error
 	extend       func(*api.Options, *store.Store) // gives the server more parts; nil = none
 	before       func()                           // called before the store is closed; nil = nothing
@@ -70,6 +72,14 @@ func (p *place) start(t *testing.T) (url string, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	told := notify.DefaultSettings()
+	for name, url := range p.channels {
+		told.Channels = append(told.Channels, notify.ChannelSettings{Name: name, URL: url})
+	}
+	notifier, err := notify.New(t.Context(), notify.Options{Store: st, Log: log}, told)
+	if err != nil {
+		t.Fatal(err)
+	}
 	users, err := auth.Open(t.Context(), auth.Options{Store: st, Log: log})
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +87,7 @@ func (p *place) start(t *testing.T) (url string, stop func()) {
 	auditLog := audit.New(st, log, func() audit.Settings { return audit.Settings{} })
 	o := api.Options{
 		Auth: users, Audit: auditLog,
-		Sampler: sampler, Store: st, Usage: counted, Reload: func(context.Context) error { return nil }, Registry: prometheus.NewRegistry(), Log: log, Version: "9.9.9",
+		Sampler: sampler, Store: st, Usage: counted, Notify: notifier, Reload: func(context.Context) error { return nil }, Registry: prometheus.NewRegistry(), Log: log, Version: "9.9.9",
 	}
 	if p.extend != nil {
 		p.extend(&o, st)

@@ -34,6 +34,8 @@ type Config struct {
 	// Services are the definitions that the file owns, as given, each with its name; see [Loaded.Definitions].
 	Services  map[string]*control.Spec `yaml:"services" doc:"Services and jobs by name, as this file defines them. They can be changed here only."`
 	Knowledge Knowledge                `yaml:"knowledge" doc:"Folders of knowledge that are scanned and searched."`
+	Notify    Notify                   `yaml:"notify" doc:"Who is told of what, see docs/notifications.md."`
+	Fleet     Fleet                    `yaml:"fleet" doc:"Other machines, for Prometheus to find them."`
 	Limits    Limits                   `yaml:"limits" doc:"How often others than the owner may call."`
 	Compat    Compat                   `yaml:"compat" doc:"Behaviour of the older backend for clients that rely on it."`
 }
@@ -135,6 +137,12 @@ func defaults(state string) Config {
 			Scan:        KnowledgeScan{Every: unit.Duration(10 * time.Minute), Watch: true},
 			MaxFileSize: 8 << 20,
 		},
+		Notify: Notify{
+			Rules:     NotifyRules{Defaults: true},
+			GroupWait: unit.Duration(5 * time.Second), GroupInterval: unit.Duration(5 * time.Minute),
+			RepeatInterval: unit.Duration(4 * time.Hour), GiveUp: unit.Duration(24 * time.Hour),
+		},
+		Fleet: Fleet{Self: true},
 	}
 }
 
@@ -158,6 +166,10 @@ var crossChecks = []struct {
 	}},
 	{[]string{"knowledge.roots"}, checkRoots},
 	{[]string{"knowledge.scan.command"}, checkScanCommand},
+	{[]string{"notify.channels"}, checkChannels},
+	{[]string{"notify.quiet_hours.from", "notify.quiet_hours.to"}, checkQuietHours},
+	{[]string{"notify.maintenance"}, checkMaintenance},
+	{[]string{"fleet.targets"}, checkFleet},
 	{[]string{"storage.path"}, func(c *Config) string {
 		if c.Storage.Path == "" {
 			return "no home directory is known, so there is no default; accepted: a path"

@@ -70,6 +70,7 @@ func TestEnvExampleLoads(t *testing.T) {
 	want.Web.Socket = "" // an empty variable switches it off
 	want.Web.TrustedProxies = []string{}
 	want.Web.AllowedHosts, want.Exporter.Disable, want.Knowledge.Scan.Command = []string{}, []string{}, []string{}
+	want.Notify.Rules.Enable, want.Notify.Rules.Disable = []string{}, []string{}
 	if !reflect.DeepEqual(l.Config, want) {
 		t.Errorf("got  %+v\nwant %+v", l.Config, want)
 	}

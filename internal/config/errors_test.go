@@ -148,7 +148,7 @@ func TestBadFileIsShownWithPlaceAndRemedy(t *testing.T) {
 		{"second document", "log: {}\n---\nweb: {}\n", `controlcenter.yaml:2:1: a second document; accepted: one
     2 | ---
       | ^`},
-		{"no map at the top", "- web\n", `controlcenter.yaml:1:1: expected a map, got a list; accepted: a map of keys: web, auth, audit, log, stream, exporter, storage, usage, services, knowledge, limits, compat
+		{"no map at the top", "- web\n", `controlcenter.yaml:1:1: expected a map, got a list; accepted: a map of keys: web, auth, audit, log, stream, exporter, storage, usage, services, knowledge, notify, fleet, limits, compat
     1 | - web
       | ^`},
 		{"root without a path", "knowledge: {roots: [{id: main}]}\n", `controlcenter.yaml:1:20: knowledge.roots: entry 0 has no path; accepted: a path
@@ -187,7 +187,7 @@ controlcenter.yaml:3:10: log.level: "loud" is unknown; accepted: debug, info, wa
 controlcenter.yaml:4:20: stream.interval: "90s" is out of range; accepted: 1s to 1m
     4 | stream: {interval: 90s}
       |                    ^`},
-		{"escape sequence", "\"\\e[2J\": 1\n", "controlcenter.yaml:1:1: \ufffd[2J: unknown key; known keys: web, auth, audit, log, stream, exporter, storage, usage, services, knowledge, limits, compat\n    1 | \"\\e[2J\": 1\n      | ^"},
+		{"escape sequence", "\"\\e[2J\": 1\n", "controlcenter.yaml:1:1: \ufffd[2J: unknown key; known keys: web, auth, audit, log, stream, exporter, storage, usage, services, knowledge, notify, fleet, limits, compat\n    1 | \"\\e[2J\": 1\n      | ^"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := failure(t, Options{}, c.yaml, ""); got != c.want {

@@ -74,7 +74,7 @@ func (d *document) add(at place, key, text string, withLine bool) {
 	at.column = max(at.column, 1)
 	p := Problem{Key: clean(key), Text: clean(text), Source: d.source(at), Line: at.line, Column: at.column}
 	if withLine {
-		p.Excerpt = excerpt(d.lines[at.line-1], at.line, at.column)
+		p.Excerpt = excerpt(hideSecrets(d.lines[at.line-1]), at.line, at.column)
 	}
 	d.problems = append(d.problems, p)
 }

@@ -30,6 +30,7 @@ var formats = map[string]format{
 	"secret32": {"at least 32 characters", secret32},
 	"password": {"8 to 256 characters", password},
 	"user":     {"3 to 100 letters, digits, ., _, @ or -", userName},
+	"clock":    {"a time of day from 00:00 to 23:59; empty for none", clock},
 	"rootid":   {"1 to 50 letters, digits, _ and -", rootID},
 }
 
@@ -40,6 +41,7 @@ var (
 	zonePattern   = regexp.MustCompile(`^[A-Za-z0-9._-]*$`) // interface names; netip takes any text
 	namePattern   = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 	rootPattern   = regexp.MustCompile(`^[A-Za-z0-9_-]{1,50}$`)
+	clockPattern  = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]$`)
 	globPattern   = regexp.MustCompile(`^[A-Za-z0-9*][A-Za-z0-9._:/@+*-]*(\|[A-Za-z0-9*][A-Za-z0-9._:/@+*-]*)*$`)
 	userPattern   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{2,99}$`)
 	schemePattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]*$`)
@@ -129,6 +131,8 @@ func password(s string) (string, bool) {
 func userName(s string) (string, bool) { return s, userPattern.MatchString(s) }
 
 func rootID(s string) (string, bool) { return s, rootPattern.MatchString(s) }
+
+func clock(s string) (string, bool) { return s, s == "" || clockPattern.MatchString(s) }
 
 func name(s string) (string, bool) { return s, namePattern.MatchString(s) }
 

@@ -50,6 +50,11 @@ func TestNothingConfiguredGivesDefaults(t *testing.T) {
 			Scan:        KnowledgeScan{Every: unit.Duration(10 * time.Minute), Watch: true},
 			MaxFileSize: 8 << 20,
 		},
+		Notify: Notify{
+			Rules: NotifyRules{Defaults: true}, GroupWait: unit.Duration(5 * time.Second), GroupInterval: unit.Duration(5 * time.Minute),
+			RepeatInterval: unit.Duration(4 * time.Hour), GiveUp: unit.Duration(24 * time.Hour),
+		},
+		Fleet:  Fleet{Self: true},
 		Limits: Limits{Enabled: true},
 	}
 	if !reflect.DeepEqual(l.Config, want) {
