@@ -34,6 +34,8 @@ var may = map[string][]string{
 	"internal/unit":      {},
 	"kb":                 {"internal/event", "internal/store"},
 	"usage":              {"internal/event", "internal/store"},
+	"deploy":             {},
+	"deploy/grafana/gen": {},
 	"e2e":                {},
 	"bench/exporter":     {"bench/internal/rig"},
 	"bench/internal/rig": {},
