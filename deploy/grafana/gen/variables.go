@@ -10,7 +10,7 @@ func fill(expr string) string {
 func datasourceVariable() obj {
 	return obj{
 		"type": "datasource", "name": "datasource", "label": "Data source", "description": "The Prometheus that scrapes Control Center",
-		"query": "prometheus", "regex": "", "refresh": 1, "hide": 0, "includeAll": false, "multi": false, "options": []obj{}, "current": obj{},
+		"query": "prometheus", "regex": "", "refresh": 1, "hide": 0, "includeAll": false, "multi": false, "options": []obj{},
 	}
 }
 
@@ -18,7 +18,7 @@ func queryVariable(name, label, description, query string, many bool) obj {
 	v := obj{
 		"type": "query", "name": name, "label": label, "description": description, "datasource": source(),
 		"query": obj{"qryType": 1, "query": fill(query), "refId": "PrometheusVariableQueryEditor-VariableQuery"},
-		"regex": "", "refresh": 2, "sort": 1, "hide": 0, "includeAll": many, "multi": many, "options": []obj{}, "current": obj{},
+		"regex": "", "refresh": 2, "sort": 1, "hide": 0, "includeAll": many, "multi": many, "options": []obj{},
 	}
 	if many {
 		v["allValue"] = ".*"
