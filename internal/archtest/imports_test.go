@@ -54,6 +54,7 @@ var owner = map[string][]string{
 	"github.com/prometheus/exporter-toolkit": {"internal/app"},
 	"github.com/robfig/cron/v3":              {"control"},
 	"github.com/invopop/jsonschema":          {"internal/config"},
+	"github.com/kardianos/service":           {"internal/cli"},
 }
 
 type source struct {

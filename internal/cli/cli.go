@@ -126,6 +126,7 @@ func (e *env) addVerbs(root *cobra.Command) {
 		{"setup", e.openapiCmd()},
 		{"setup", e.mcpCmd()},
 		{"setup", e.selftestCmd()},
+		{"setup", e.osServiceCmd()},
 		{"setup", e.versionCmd()},
 		{"", e.manCmd()},
 	} {
