@@ -92,6 +92,7 @@ const mistakes = {
 };
 for (const [name, spoil] of Object.entries(mistakes)) {
   const d = JSON.parse(readFileSync(join(folder, 'controlcenter-overview.json'), 'utf8'));
+  d.panels = [...new Map(d.panels.map((p) => [p.type, p])).values()]; // one of each type is enough
   spoil(d);
   sources[`mistake-${name}`] = source(d);
 }
