@@ -225,6 +225,12 @@ scrape_configs:
 		}
 		return b.String()
 	})
+	// The file that cannot be taken is counted, and the reasons that did not occur are there at 0.
+	for reason, want := range map[string]float64{"binary": 1, "too_large": 0} {
+		if v := p.query(fmt.Sprintf(`controlcenter_knowledge_files_rejected{reason=%q}`, reason)); len(v) != 1 || minimum(v) != want {
+			t.Errorf("files rejected for %s: %v, want %v", reason, v, want)
+		}
+	}
 	for where, v := range variables {
 		if len(p.labelValues(v[0], v[1])) == 0 {
 			t.Errorf("no values: %s, %s of %s", where, v[1], v[0])
