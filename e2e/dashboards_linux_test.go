@@ -273,7 +273,7 @@ func (p *prometheus) checkRules(t *testing.T) {
 		}
 	}
 	for line := range strings.Lines(p.log.String()) {
-		if strings.Contains(line, "component=\"rule manager\"") && strings.Contains(line, "level=warn") {
+		if line := strings.ToLower(line); strings.Contains(line, `component="rule manager"`) && strings.Contains(line, "level=warn") {
 			t.Errorf("Prometheus warns: %s", line)
 		}
 	}

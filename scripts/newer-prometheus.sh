@@ -13,7 +13,7 @@ LIST
 options=(-o "Dir::Etc::sourcelist=$folder/apt/sources.list" -o Dir::Etc::sourceparts=- -o "Dir::State::lists=$folder/apt/lists"
   -o "Dir::Cache=$folder/apt/cache" -o APT::Sandbox::User=root -o Acquire::Languages=none)
 apt-get "${options[@]}" update -qq
-(cd "$folder/apt" && apt-get "${options[@]}" download -qq prometheus prometheus-alertmanager)
+(cd "$folder/apt" && apt-get "${options[@]}" download -qq prometheus promtool prometheus-alertmanager)
 for package in "$folder"/apt/*.deb; do dpkg -x "$package" "$folder"; done
 rm -rf "$folder/apt"
 "$folder/usr/bin/prometheus" --version | head -1
