@@ -107,7 +107,7 @@ func (p *prometheus) labelValues(series, label string) []string {
 	return answer.Data
 }
 
-// post sends a JSON body to the daemon, which must not refuse it.
+// postJSON sends a JSON body to the daemon, which must not refuse it.
 func (d *daemon) post(path, body string) {
 	d.t.Helper()
 	resp, err := http.Post(d.url+path, "application/json", strings.NewReader(body))
