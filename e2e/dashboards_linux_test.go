@@ -108,7 +108,7 @@ func (p *prometheus) labelValues(series, label string) []string {
 }
 
 // postJSON sends a JSON body to the daemon, which must not refuse it.
-func (d *daemon) post(path, body string) {
+func (d *daemon) postJSON(path, body string) {
 	d.t.Helper()
 	resp, err := http.Post(d.url+path, "application/json", strings.NewReader(body))
 	if err != nil {
@@ -165,16 +165,16 @@ scrape_configs:
     static_configs: [{targets: [%q]}]
 `, filepath.Join(rules, "*.rules.yml"), s.addr))
 	waitFor(t, "the first scrape", func() bool { return len(p.query(`controlcenter_build_info`)) == 1 }, p.log.String)
-	d.post("/-/reload", "")
+	d.postJSON("/-/reload", "")
 
 	round := 0
 	life := func() {
 		round++
 		d.json("/api/knowledge/search?query=lighting", &struct{}{})
-		d.post("/api/usage/track", fmt.Sprintf(`{"api": "openai", "model": "gpt-4o", "input_tokens": 1200, "cached_tokens": 200, "output_tokens": 300, "id": "e2e-%d"}`, round))
+		d.postJSON("/api/usage/track", fmt.Sprintf(`{"api": "openai", "model": "gpt-4o", "input_tokens": 1200, "cached_tokens": 200, "output_tokens": 300, "id": "e2e-%d"}`, round))
 		if round%5 == 1 {
-			d.post("/api/jobs/tidy/run", "")
-			d.post("/api/knowledge/scan", "")
+			d.postJSON("/api/jobs/tidy/run", "")
+			d.postJSON("/api/knowledge/scan", "")
 		}
 	}
 	queries, variables := dashboardQueries(t, s.addr)
