@@ -60,7 +60,7 @@ type Base struct {
 	dirty    map[string]uint64 // documents that must be read again, and the number of the review that asks for it, 0 = none does
 	reviewed uint64            // number of the last review
 	reviews  reviewsOf
-	rejected map[Reason]int // of the last complete scan
+	rejected map[Reason]int // of the last complete scan; nil = there was none yet
 	hints    []hint         // of our own
 	rebuild  bool           // the index was lost while it was in use
 	intents  []string
@@ -350,7 +350,9 @@ func (b *Base) scanRoots(ctx context.Context, j *running) error {
 	}
 	if job.Root == "" && (job.Kind == ScanFull || job.Kind == ScanIncremental) && j.hint == nil {
 		b.mu.Lock()
-		b.rejected = j.snapshot().Reasons
+		if b.rejected = j.snapshot().Reasons; b.rejected == nil {
+			b.rejected = map[Reason]int{}
+		}
 		b.mu.Unlock()
 		return b.allDone(ctx, reviewed, intents)
 	}

@@ -63,6 +63,18 @@ func (m *metrics) ended(j *Job, took time.Duration) {
 	m.scanSeconds.Observe(took.Seconds())
 }
 
+// rejectReasons are those for which a file becomes no document.
+func rejectReasons() []Reason {
+	return []Reason{TooLarge, Binary, Unreadable, NotRegular, LinkOutsideRoot, LinkLoop, ChangedWhileReading}
+}
+
+// rejectedKnown says whether this process has ended a complete scan.
+func (b *Base) rejectedKnown() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rejected != nil
+}
+
 // ObserveSearch counts a search; whoever carries searches out calls it.
 func (b *Base) ObserveSearch(took time.Duration) {
 	b.m.searches.Inc()
@@ -126,8 +138,13 @@ func (b *Base) Collect(ch chan<- prometheus.Metric) {
 	if s.LastScan != nil {
 		gauge(b.m.lastScan, float64(s.LastScan.UnixMilli())/1e3)
 	}
-	for reason, n := range s.Rejected {
-		gauge(b.m.rejected, float64(n), string(reason))
+	if b.rejectedKnown() { // each reason at 0, so that the first file that is rejected is seen as a rise
+		for _, reason := range rejectReasons() {
+			s.Rejected[reason] += 0
+		}
+		for reason, n := range s.Rejected {
+			gauge(b.m.rejected, float64(n), string(reason))
+		}
 	}
 	held := 0
 	for _, h := range s.Held {

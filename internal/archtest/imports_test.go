@@ -45,6 +45,8 @@ var may = map[string][]string{
 	"internal/auth":       {"internal/store"},
 	"internal/mask":       {},
 	"internal/notify":     {"control", "exporter", "internal/event", "internal/store", "internal/unit"},
+	"deploy":              {},
+	"deploy/grafana/gen":  {},
 }
 
 // owner says which packages of ours may import an outside one of weight, or one that must stay in one place.
@@ -61,6 +63,7 @@ var owner = map[string][]string{
 	"github.com/robfig/cron/v3":              {"control"},
 	"github.com/invopop/jsonschema":          {"internal/config"},
 	"github.com/nicholas-fedor/shoutrrr":     {"internal/notify"},
+	"github.com/kardianos/service":           {"internal/cli"},
 }
 
 type source struct {

@@ -136,6 +136,7 @@ func (e *env) addVerbs(root *cobra.Command) {
 		{"setup", e.openapiCmd()},
 		{"setup", e.mcpCmd()},
 		{"setup", e.selftestCmd()},
+		{"setup", e.osServiceCmd()},
 		{"setup", e.versionCmd()},
 		{"", e.manCmd()},
 	} {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 
 	"github.com/spf13/cobra"
@@ -28,7 +29,7 @@ Services go on when the server ends, and the next one takes them up again;
 		if e.o.Serve == nil {
 			return errors.New("this build cannot serve")
 		}
-		return e.o.Serve(c.ctx, e.loadOptions(flags()))
+		return underManager(c.ctx, func(ctx context.Context) error { return e.o.Serve(ctx, e.loadOptions(flags())) })
 	})
 	return cmd
 }

@@ -1,0 +1,38 @@
+package main
+
+// gpu is graphics processors, temperatures and fans of one machine.
+func gpu() *dashboard {
+	return newDashboard("controlcenter-gpu", "Control Center / GPU and sensors", "Graphics processors (NVIDIA, AMD, Intel), temperatures, fans, clock rates. Panels stay empty where a machine has none.", machine(),
+		section("Graphics processors",
+			beside(5,
+				stat("Utilization", "Share of the time in which the GPU was at work.", "percentunit", steps("green"), ask(`controlcenter_gpu_utilization_ratio{$sel}`, "GPU {{gpu}}")),
+				stat("Memory", "Used share of the GPU's memory.", "percentunit", percent, ask(`controlcenter_gpu_memory_used_bytes{$sel} / controlcenter_gpu_memory_total_bytes{$sel}`, "GPU {{gpu}}")),
+				stat("Temperature", "Temperature of the GPU's core.", "celsius", steps("green", 83, "orange", 90, "red"), ask(`controlcenter_gpu_temperature_celsius{$sel}`, "GPU {{gpu}}")),
+				table("Cards", "The graphics processors of this machine.", []column{{"gpu", "GPU", ""}, {"name", "Name", ""}, {"vendor", "Vendor", ""}, {"driver", "Driver", ""}}, ask(`controlcenter_gpu_info{$sel}`, "")).wide(10),
+			),
+			beside(8,
+				graph("Utilization", "Share of the time in which the GPU was at work.", "percentunit", ask(`controlcenter_gpu_utilization_ratio{$sel}`, "GPU {{gpu}}")).upTo(1),
+				graph("Memory", "Memory of the GPU in use, and what it has.", "bytes", ask(`controlcenter_gpu_memory_used_bytes{$sel}`, "GPU {{gpu}} used"), ask(`controlcenter_gpu_memory_total_bytes{$sel}`, "GPU {{gpu}} total")),
+				graph("Memory by program", "Memory of the GPU that compute processes hold, by program.", "bytes", ask(`sum by (gpu, name) (controlcenter_gpu_process_memory_bytes{$sel})`, "GPU {{gpu}} {{name}}")).stacked(),
+			),
+			beside(7,
+				graph("Power", "Power drawn by the GPU's board.", "watt", ask(`controlcenter_gpu_power_watts{$sel}`, "GPU {{gpu}}")),
+				graph("Temperature", "Temperature of the GPU's core.", "celsius", ask(`controlcenter_gpu_temperature_celsius{$sel}`, "GPU {{gpu}}")),
+				graph("Clock", "Clock rate of the GPU's core.", "hertz", ask(`controlcenter_gpu_clock_hertz{$sel}`, "GPU {{gpu}}")),
+				graph("Fan", "Speed at which the GPU's fan is driven, as a share of its highest.", "percentunit", ask(`controlcenter_gpu_fan_ratio{$sel}`, "GPU {{gpu}}")).upTo(1),
+			),
+		),
+		section("Sensors",
+			beside(8,
+				graph("Temperatures", "All temperature sensors.", "celsius", ask(`controlcenter_temperature_celsius{$sel}`, "{{chip}} {{sensor}}")).wide(12),
+				bars("Hottest", "The ten hottest sensors.", "celsius", steps("green", 85, "orange", 95, "red"), ask(`topk(10, controlcenter_temperature_celsius{$sel})`, "{{chip}} {{sensor}}")),
+				graph("Fans", "Speed of the fans in revolutions per minute.", "rotrpm", ask(`controlcenter_fan_rpm{$sel}`, "{{chip}} {{sensor}}")),
+			),
+			beside(8,
+				graph("Clock rate of processors", "Lowest, mean and highest clock rate of the logical processors.", "hertz",
+					ask(`min(controlcenter_cpu_frequency_hertz{$sel})`, "lowest"), ask(`avg(controlcenter_cpu_frequency_hertz{$sel})`, "mean"), ask(`max(controlcenter_cpu_frequency_hertz{$sel})`, "highest")),
+				graph("Processors one by one", "Share of the time in which each logical processor was busy.", "percentunit", ask(`controlcenter_cpu_core_usage_ratio{$sel}`, "{{cpu}}")).upTo(1),
+			),
+		),
+	)
+}

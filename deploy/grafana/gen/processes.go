@@ -1,0 +1,48 @@
+package main
+
+// processes is what runs on one machine and who listens where.
+func processes() *dashboard {
+	return newDashboard("controlcenter-processes", "Control Center / Processes and ports", "Processes by name, listening ports with their owners, connections.", machine(),
+		section("Now",
+			beside(4,
+				stat("Processes", "Processes of all users, in any state.", "none", always, ask(`sum(controlcenter_processes{$sel})`, "processes")),
+				stat("Threads", "Threads of all processes.", "none", always, ask(`controlcenter_threads{$sel}`, "threads")),
+				stat("Listening ports", "Listening sockets in the configured range of ports.", "none", always, ask(`controlcenter_ports_listening{$sel}`, "listening")),
+				stat("Owner unknown", "Listening sockets whose owner may not be seen; root or a capability is needed for those.", "none", steps("green", 1, "orange"), ask(`controlcenter_ports_owner_unknown{$sel}`, "unknown")),
+				stat("Open files", "Share of the file handles of the machine that are in use.", "percentunit", percent, ask(`controlcenter_files_allocated{$sel} / controlcenter_files_maximum{$sel}`, "used")),
+				stat("OOM kills in 24 h", "Processes that the kernel killed for want of memory.", "none", anyBad, ask(`increase(controlcenter_oom_kills_total{$sel}[24h])`, "killed")),
+			),
+		),
+		section("Processes by name",
+			beside(9,
+				graph("Processor", "Processors used by the busiest names; 1 is one processor all the time. \"other\" sums the names without a series of their own.", "none",
+					ask(`topk(15, sum by (name) (rate(controlcenter_process_cpu_seconds_total{$sel}[$__rate_interval])))`, "{{name}}")).stacked(),
+				graph("Memory", "Resident memory of the largest names; shared pages count in each process.", "bytes", ask(`topk(15, sum by (name) (controlcenter_process_resident_memory_bytes{$sel}))`, "{{name}}")).stacked(),
+			),
+			beside(9,
+				table("Names", "All names with series of their own.", []column{
+					{"name", "Name", ""}, {"Value #A", "Processes", "none"}, {"Value #B", "Threads", "none"}, {"Value #C", "Memory", "bytes"}, {"Value #D", "Processors, 5 min", "none"},
+				}, ask(`sum by (name) (controlcenter_process_instances{$sel})`, ""), ask(`sum by (name) (controlcenter_process_threads{$sel})`, ""),
+					ask(`sum by (name) (controlcenter_process_resident_memory_bytes{$sel})`, ""), ask(`sum by (name) (rate(controlcenter_process_cpu_seconds_total{$sel}[5m]))`, "")).wide(14),
+				graph("States", "Processes by state: running, sleeping, waiting for a disk, zombies.", "none", ask(`sum by (state) (controlcenter_processes{$sel})`, "{{state}}")).stacked(),
+			),
+			beside(7,
+				graph("New processes", "Processes and threads started per second.", "ops", ask(`rate(controlcenter_forks_total{$sel}[$__rate_interval])`, "started")),
+				graph("Switches and interrupts", "Context switches and interrupts per second.", "ops", ask(`rate(controlcenter_context_switches_total{$sel}[$__rate_interval])`, "switches"), ask(`rate(controlcenter_interrupts_total{$sel}[$__rate_interval])`, "interrupts")),
+				graph("Not seen", "Names without series of their own, and processes that could not be read.", "none", ask(`controlcenter_series_withheld{$sel}`, "{{collector}} withheld"), ask(`controlcenter_processes_unreadable{$sel}`, "unreadable")),
+			),
+		),
+		section("Ports",
+			beside(11,
+				table("Who listens where", "Listening TCP and bound UDP sockets in the configured range, with the process and service that own them.", []column{
+					{"port", "Port", ""}, {"protocol", "Protocol", ""}, {"address", "Address", ""}, {"process", "Process", ""}, {"service", "Service", ""}, {"Value", "PID", "none"},
+				}, ask(`max by (port, protocol, address, process, service) (controlcenter_port_owner_pid{$sel})`, "")).wide(14),
+				graph("TCP connections", "TCP sockets by state, IPv4 and IPv6.", "none", ask(`sum by (state) (controlcenter_tcp_connections{$sel})`, "{{state}}")),
+			),
+			beside(7,
+				graph("Listening ports", "Listening sockets by process.", "none", ask(`sum by (process) (controlcenter_port_listening{$sel})`, "{{process}}")).stacked(),
+				graph("Interfaces up", "Whether the interface is up and has a link.", "none", ask(`controlcenter_network_up{$sel}`, "{{device}}")),
+			),
+		),
+	)
+}
