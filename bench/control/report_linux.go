@@ -40,7 +40,7 @@ func report(o *options, all []contestant, res map[string]*figures, noise string,
 		b.WriteString("\nTargets for ours: reaped 2 / 5 ms, new process 10 / 25 ms.\n\n")
 	}
 	if o.wants("fleet") {
-		fmt.Fprintf(&b, "### %d services\n\nFrom the start of the supervisor to the last process. Memory and CPU are those of the supervisor with all its helpers, without the services. "+
+		fmt.Fprintf(&b, "### %d services\n\nFrom the start of the supervisor to the last process. Memory and CPU are those of the supervisor with all its helpers, without the services; ours is also an exporter and reads the machine meanwhile. "+
 			"List: by the shortest way there is (HTTP, XML-RPC, `pm2 jlist`, `sv status`, `s6-svstat` for each); command: `controlcenter status`, `supervisorctl status`, `pm2 list`. "+
 			"Storm: all are killed at once; until half, and all, are back.\n\n", o.services)
 		t := rig.NewTable("", "start s", "processes", "PSS MiB", "idle CPU %", "list p50/p99 ms", "command p50 ms", "storm half/all ms")

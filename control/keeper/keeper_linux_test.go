@@ -446,13 +446,15 @@ func TestAServiceGoesOnAndIsRestartedWhileNoDaemonIsConnected(t *testing.T) {
 	st := r.launch(l)
 	other := spec("quiet", "sleep", "1000")
 	r.launch(other)
+	ups := func() int {
+		return len(slices.DeleteFunc(r.text("svc"), func(s string) bool { return s != "stdout up" }))
+	}
+	r.until("it is up", func() bool { return ups() == 1 })
 	r.stop()
 	if err := syscall.Kill(st.PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	r.until("it was started again", func() bool {
-		return len(slices.DeleteFunc(r.text("svc"), func(s string) bool { return s != "stdout up" })) == 2
-	})
+	r.until("it was started again", func() bool { return ups() == 2 })
 	r.connect()
 	all, err := r.client.Runs(r.ctx())
 	if err != nil {
