@@ -11,7 +11,7 @@ TOOL     := $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
 export CGO_ENABLED = 0
 
-.PHONY: run build test test-go check lint fmt race fuzz soak bench bench-exporter bench-ws bench-micro cross docs clean help
+.PHONY: run build web check-web test-web test test-go check lint fmt race fuzz soak bench bench-exporter bench-ws bench-micro cross docs clean help
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,7 @@ test: ## everything: installs what it lacks (as root on Debian), static checks, 
 	scripts/need.sh
 	$(MAKE) --no-print-directory check
 	$(MAKE) --no-print-directory test-go
+	$(MAKE) --no-print-directory test-web
 
 test-go: build
 	CGO_ENABLED=1 CC_TEST_BINARY=$(CURDIR)/$(BIN) $(GO) test -race -shuffle=on -timeout 20m $(TESTFLAGS) ./...
@@ -73,6 +74,19 @@ cross: ## build for the other platforms
 	GOOS=linux   GOARCH=arm64 $(GO) build -trimpath -o bin/linux-arm64/controlcenter .
 	GOOS=windows GOARCH=amd64 $(GO) vet ./...
 	GOOS=darwin  GOARCH=arm64 $(GO) vet ./...
+
+web/node_modules: web/package-lock.json
+	cd web && npm ci --no-fund --no-audit
+	@touch $@
+
+web: web/node_modules ## build the dashboard into web/dist; commit what it writes
+	cd web && npm run -s api && npm run -s build
+
+check-web: web ## fail when the committed build of the dashboard, or its types, differ from their source
+	@out=$$(git status --porcelain -- web/dist web/src/api/schema.d.ts); if [ -n "$$out" ]; then echo "make web changed these; commit them:"; echo "$$out"; exit 1; fi
+
+test-web: build web/node_modules ## the dashboard: types, unit tests, and the built binary in Chromium
+	cd web && npm run -s check && npm test && npm run -s test:browser
 
 docs: ## write the generated documents anew (openapi.json, docs/api.md, docs/configuration.md, docs/metrics.md)
 	$(GO) test ./internal/api ./internal/config ./internal/app -run 'Current' -update

@@ -26,16 +26,5 @@ export const usageQuery = queryOptions({ queryKey: ['services', 'usage'], queryF
 
 export type Alert = { rule: string; severity: string; service?: string; summary: string; description?: string; since: string; state: 'pending' | 'firing' | 'resolved'; muted?: boolean }
 
-/** Alerts; null on a server without them. */
-export const alertsQuery = queryOptions({
-  queryKey: ['alerts'],
-  queryFn: async () => {
-    try {
-      return (await getJSON<{ alerts: Alert[] }>('/api/alerts')).alerts
-    } catch (e) {
-      if (e instanceof ApiError && e.status === 404) return null
-      throw e
-    }
-  },
-  refetchInterval: (q) => (q.state.data === null ? false : 15_000),
-})
+/** Alerts of this server. */
+export const alertsQuery = queryOptions({ queryKey: ['alerts'], queryFn: async () => (await getJSON<{ alerts: Alert[] }>('/api/alerts')).alerts, refetchInterval: 15_000 })

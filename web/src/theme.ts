@@ -5,6 +5,9 @@ export const theme = createTheme({
   fontFamily: 'var(--font)',
   fontFamilyMonospace: 'var(--mono)',
   primaryColor: 'blue',
+  colors: { // Mantine draws its fields, menus and marks in the dark theme from these
+    dark: ['#e8ebf0', '#c5ccd8', '#9aa4b5', '#8791a3', '#343c4a', '#222833', '#181c24', '#12151b', '#0e1116', '#0b0d11'],
+  },
   autoContrast: true,
   defaultRadius: 'sm',
   cursorType: 'pointer',

@@ -61,8 +61,8 @@ export function LiveChart(p: Props) {
       axes: [
         { stroke: color('--faint'), font, grid: { show: false }, ticks: { show: false }, space: 84, size: 24, gap: 4,
           values: (_u, ticks) => ticks.map((t) => { const d = new Date(t * 1000); return `${String(d.getHours()).padStart(2, '0')}:${String(d.getMinutes()).padStart(2, '0')}` }) },
-        { stroke: color('--faint'), font, grid, ticks: { show: false }, size: 62, gap: 6, space: 36, incrs: p.binary ? BINARY : undefined,
-          values: (_u, ticks) => ticks.map((v) => (props.current.axis ?? props.current.format)(v)) },
+        { stroke: color('--faint'), font, grid, ticks: { show: false }, size: 68, gap: 6, space: 36, incrs: p.binary ? BINARY : undefined,
+          values: (_u, ticks) => ticks.map((v) => (props.current.axis ?? props.current.format)(v).replace(/\.0+(?= )/, '')) },
       ],
       series: [{}, ...p.series.map((x) => ({
         label: x.label, stroke: color(x.color), width: 1.6, points: { show: false }, spanGaps: false,

@@ -1,6 +1,6 @@
 // What stands around every page: navigation, host, connection, theme, keys.
-import { useEffect, useMemo, useRef, useState, type ReactNode } from 'react'
-import { ActionIcon, Menu, Modal, Tooltip } from '@mantine/core'
+import { lazy, Suspense, useEffect, useMemo, useRef, useState, type ReactNode } from 'react'
+import { ActionIcon, Menu, Tooltip } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useLocation } from 'wouter'
 import iconURL from '../icon.svg'
@@ -40,19 +40,7 @@ function ThemeSwitch() {
   )
 }
 
-function Help({ open, close }: { open: boolean; close: () => void }) {
-  return (
-    <Modal opened={open} onClose={close} title="Keys" centered closeButtonProps={{ 'aria-label': 'Close' }}>
-      <dl className={s.keys}>
-        <dt><kbd>/</kbd></dt><dd>search on this page</dd>
-        {NAV.filter((p) => p.key).map((p) => [<dt key={p.id}><kbd>g</kbd><kbd>{p.key}</kbd></dt>, <dd key={p.id + 'd'}>{p.title}</dd>])}
-        <dt><kbd>↑</kbd><kbd>↓</kbd></dt><dd>from row to row in a table</dd>
-        <dt><kbd>Enter</kbd></dt><dd>open the row</dd>
-        <dt><kbd>?</kbd></dt><dd>this help</dd>
-      </dl>
-    </Modal>
-  )
-}
+const Help = lazy(() => import('./Help')) // with its dialog: not part of the first load
 
 function NavLinks({ className }: { className?: string }) {
   const [path] = useLocation()
@@ -149,7 +137,7 @@ export function Shell({ children }: { children: ReactNode }) {
       </header>
       <main id="main" ref={main} tabIndex={-1} className={s.main} data-stale={stale || undefined}>{children}</main>
       <BottomBar />
-      <Help open={help} close={() => setHelp(false)} />
+      {help ? <Suspense><Help close={() => setHelp(false)} /></Suspense> : null}
     </div>
   )
 }

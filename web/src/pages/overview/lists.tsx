@@ -52,7 +52,7 @@ export function Events() {
             <li key={e.id}>
               <span className={s.dot} data-type={e.type} aria-hidden />
               <span className={s.grow}>
-                <span className={s.name}>{e.type === 'error' || e.type === 'warning' ? <span className="hidden-text">{e.type}: </span> : null}{e.title}</span>
+                <span className={s.text}>{e.type === 'error' || e.type === 'warning' ? <span className="hidden-text">{e.type}: </span> : null}{e.title}</span>
                 {e.description ? <span className={s.sub} title={e.description}>{e.description}</span> : null}
               </span>
               <span className={s.end}><TimeText at={e.timestamp} relative /></span>
@@ -66,7 +66,7 @@ export function Events() {
 
 /** What fires now; nothing at all when nothing does. */
 export function Alerts() {
-  const q = useQuery(alertsQuery)
+  const q = useQuery({ ...alertsQuery, enabled: built('alerts') })
   const firing = q.data?.filter((a) => a.state === 'firing' && !a.muted) ?? []
   if (firing.length === 0) return null
   return (
