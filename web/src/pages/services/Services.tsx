@@ -189,7 +189,7 @@ export default function Services() {
           ) : null}
         </div>
         {!list ? <SkeletonRows rows={6} height={22} /> : (
-          <DataTable label="Services" rows={rows} columns={columns} rowKey={(x) => x.name} initialSort={{ id: 'name', down: false }} rowHeight={56} card={card}
+          <DataTable label="List of services" rows={rows} columns={columns} rowKey={(x) => x.name} initialSort={{ id: 'name', down: false }} rowHeight={56} card={card}
             onOpen={built('service') ? (x) => go(href('service', { name: x.name })) : undefined}
             empty={list.length === 0 ? (
               <EmptyState icon="services" title="No services yet">Add one with <code className="mono">controlcenter add NAME -- COMMAND</code>, or in the configuration file under <code className="mono">services</code>.</EmptyState>
