@@ -12,7 +12,7 @@ FUZZTIME ?= 20s
 TYPES    := deploy/grafana/check/node_modules/.package-lock.json
 export CGO_ENABLED = 0
 
-.PHONY: run build test test-go test-security check lint gosec fmt race fuzz soak bench bench-exporter bench-ws bench-control bench-kb bench-micro cross docs clean help
+.PHONY: run build web check-web test-web test test-go test-security check lint gosec fmt race fuzz soak bench bench-exporter bench-ws bench-control bench-kb bench-micro cross docs clean help
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,7 @@ test: ## everything: installs what it lacks (as root on Debian), static checks, 
 	-@$(MAKE) --no-print-directory $(TYPES)
 	$(MAKE) --no-print-directory check
 	$(MAKE) --no-print-directory test-go
+	$(MAKE) --no-print-directory test-web
 
 # Grafana's types, against which a test compiles the dashboards. Without npm or network that test is skipped (an error where CI=true).
 $(TYPES): deploy/grafana/check/package-lock.json
@@ -94,6 +95,19 @@ cross: ## build for the other platforms
 	GOOS=linux   GOARCH=arm64 $(GO) build -trimpath -o bin/linux-arm64/controlcenter .
 	GOOS=windows GOARCH=amd64 $(GO) vet ./...
 	GOOS=darwin  GOARCH=arm64 $(GO) vet ./...
+
+web/node_modules: web/package-lock.json
+	cd web && npm ci --no-fund --no-audit
+	@touch $@
+
+web: web/node_modules ## build the dashboard into web/dist; commit what it writes
+	cd web && npm run -s api && npm run -s build
+
+check-web: web ## fail when the committed build of the dashboard, or its types, differ from their source
+	@out=$$(git status --porcelain -- web/dist web/src/api/schema.d.ts); if [ -n "$$out" ]; then echo "make web changed these; commit them:"; echo "$$out"; exit 1; fi
+
+test-web: build web/node_modules ## the dashboard: types, unit tests, and the built binary in Chromium
+	cd web && npm run -s check && npm test && npm run -s test:browser
 
 docs: ## write the generated documents anew (openapi.json, docs/api.md, docs/configuration.md, docs/metrics.md)
 	$(GO) test ./internal/api ./internal/config ./internal/app ./internal/cli ./internal/notify -run 'Current' -update

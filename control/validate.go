@@ -25,7 +25,7 @@ var (
 var signals = []string{"SIGHUP", "SIGINT", "SIGQUIT", "SIGKILL", "SIGUSR1", "SIGUSR2", "SIGTERM", "SIGCONT", "SIGSTOP", "SIGWINCH"}
 
 // reserved are names that stand in the API's paths where names of services do.
-var reserved = []string{"actions", "graph", "templates", "ws"}
+var reserved = []string{"actions", "graph", "templates", "usage", "ws"}
 
 func signalName(s string) string {
 	s = strings.ToUpper(s)

@@ -257,6 +257,9 @@ func (s *Server) checkRole(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		info := infoOf(r.Context())
 		need := s.need(info.row, info.caller)
+		if info.row != nil && info.row.page && wantsPage(r) {
+			need = anonymous
+		}
 		switch {
 		case info.caller.role >= need:
 			next.ServeHTTP(w, r)

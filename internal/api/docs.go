@@ -113,7 +113,7 @@ func (s *Server) docsRows() []*row {
 		}, docOf("application/yaml", "OpenAPI 3.1"), g),
 		raw("GET", "/docs", viewer, "The API, to try out in a browser", page("docs.html"), docOf("text/html", "Swagger UI, without the internet"), g, free),
 		raw("GET", "/redoc", viewer, "The API, to read in a browser", page("redoc.html"), docOf("text/html", "Redoc, without the internet"), g, free),
-		raw("GET", "/assets/{file}", viewer, "Files of the pages", s.asset, nil, hidden, free),
+		raw("GET", "/assets/{file}", anonymous, "Files of the pages", s.asset, nil, hidden, free),
 	}
 }
 
@@ -125,7 +125,11 @@ func writeDocument(w http.ResponseWriter, mime string, body []byte) {
 
 // asset serves a file of a page; what lies compressed is unpacked for the rare client without gzip.
 func (s *Server) asset(w http.ResponseWriter, r *http.Request) {
-	f, ok := s.assets.files[mux.Vars(r)["file"]]
+	name := mux.Vars(r)["file"]
+	f, ok := s.assets.files[name]
+	if !ok && s.site.ServeAsset(w, r, name) {
+		return
+	}
 	if !ok {
 		s.fail(w, r, problem(http.StatusNotFound, "Not Found"))
 		return

@@ -23,10 +23,11 @@ const (
 	serviceStream
 	logStream // the clients of this and the next are not the hub's: each is told something else
 	knowledgeStream
+	liveStream // what system and services say, over one connection
 	streamCount
 )
 
-var streamNames = [streamCount]string{"system", "metrics", "services", "logs", "knowledge"}
+var streamNames = [streamCount]string{"system", "metrics", "services", "logs", "knowledge", "live"}
 
 const (
 	writeLimit = 5 * time.Second // a write that takes longer ends the connection
@@ -91,6 +92,7 @@ type client struct {
 	left    func() // nil = nothing; called when it has left
 
 	slot    chan *message // the newest frame not yet written; nil = only look at pinging
+	beside  chan *message // the same for frames of services, of a live client; nil of others
 	gone    chan struct{} // closed by the reader when the connection ended
 	writing atomic.Int64  // unix nanoseconds when the write under way began; 0 = none
 	seen    atomic.Int64  // unix nanoseconds when it was last heard
@@ -116,7 +118,7 @@ func (h *hub) run(ctx context.Context) error {
 	}
 	var (
 		wg      sync.WaitGroup
-		streams [streamCount]streamState
+		streams streamStates
 		sub     rounds
 		next    <-chan *exporter.Snapshot
 		watch   = time.NewTicker(h.times.watch)
@@ -153,21 +155,19 @@ func (h *hub) run(ctx context.Context) error {
 			if total++; total == 1 {
 				watch.Reset(h.times.watch)
 			}
-			if c.stream == systemStream && sub == nil {
+			if hearsSystem(c.stream) && sub == nil {
 				sub = h.listen()
 				next = sub.C()
 			}
-			if c.stream == serviceStream && changes == nil {
+			if h.hearsServices(c.stream) && changes == nil {
 				_, changes = h.services.listen(serviceBuffer)
 				changed = changes.Events()
-				st.frame, st.sent = nil, time.Now() // the first frame is sent below
+				streams[serviceStream].frame, streams[serviceStream].sent = nil, time.Now() // the first frame is sent below
 			}
 			c.ping = time.Now().Add(h.times.ping)
 			wg.Go(func() { c.write(h.quit) })
 			wg.Go(func() { c.read(h.leave, h.quit) })
-			if f := h.first(st, c.stream); f != nil { // the first frame at once
-				c.slot <- f // nobody else has seen the client: the slot is empty
-			}
+			h.greet(&streams, c) // the first frame at once
 		case c := <-h.leave:
 			st := &streams[c.stream]
 			last := st.clients[len(st.clients)-1]
@@ -180,21 +180,22 @@ func (h *hub) run(ctx context.Context) error {
 			if total--; total == 0 {
 				watch.Stop()
 			}
-			if c.stream == systemStream && len(st.clients) == 0 {
+			if hearsSystem(c.stream) && sub != nil && !streams.heard(systemStream) {
 				sub.Close()
 				sub, next = nil, nil
 			}
-			if c.stream == serviceStream && len(st.clients) == 0 {
+			if h.hearsServices(c.stream) && changes != nil && !streams.heard(serviceStream) {
 				changes.Close()
 				changes, changed = nil, nil
 				gather.Stop()
-				st.frame, st.waits = nil, false
+				streams[serviceStream].frame, streams[serviceStream].waits = nil, false
 			}
 		case snap := <-next:
 			h.newest() // the frame shows dear parts
 			st := &streams[systemStream]
 			if least := h.settings().StreamInterval; time.Since(st.sent) >= least-least/4 {
 				h.broadcast(st, systemStream, snap)
+				h.handLive(&streams[liveStream], systemStream, st.frame)
 			}
 		case _, more := <-changed:
 			if !more { // the hub was too slow: the list has it all
@@ -206,12 +207,12 @@ func (h *hub) run(ctx context.Context) error {
 				gather.Reset(max(serviceGather-time.Since(st.sent), 0))
 			}
 		case <-gather.C:
-			h.tellServices(&streams[serviceStream])
+			h.tellServices(&streams)
 		case now := <-watch.C:
 			every := cmp.Or(h.settings().StreamInterval, serviceEvery)
-			if st := &streams[serviceStream]; len(st.clients) > 0 && now.Sub(st.sent) >= every-h.times.watch/2 {
+			if st := &streams[serviceStream]; changes != nil && now.Sub(st.sent) >= every-h.times.watch/2 {
 				gather.Stop()
-				h.tellServices(st)
+				h.tellServices(&streams)
 			}
 			if st := &streams[metricsStream]; len(st.clients) > 0 {
 				st.frame = nil // its time is that of sending
@@ -254,9 +255,11 @@ func (h *hub) first(st *streamState, stream int) *message {
 }
 
 // tellServices sends all services to all who listen.
-func (h *hub) tellServices(st *streamState) {
+func (h *hub) tellServices(streams *streamStates) {
+	st := &streams[serviceStream]
 	st.frame, st.made, st.waits = h.services.frame(time.Now()), time.Now(), false
 	h.hand(st, serviceStream, st.frame)
+	h.handLive(&streams[liveStream], serviceStream, st.frame)
 }
 
 // broadcast puts the frame into every client's slot, in place of one that is still there.
@@ -269,18 +272,24 @@ func (h *hub) broadcast(st *streamState, stream int, snap *exporter.Snapshot) {
 func (h *hub) hand(st *streamState, stream int, f *message) {
 	dropped := 0
 	for _, c := range st.clients {
-		select {
-		case old := <-c.slot:
-			if old != nil {
-				dropped++
-			}
-		default:
-		}
-		c.slot <- f // only this goroutine sends: the place is free
+		dropped += place(c.slot, f)
 	}
 	st.sent = time.Now()
 	h.metrics.frames.WithLabelValues(streamNames[stream]).Add(float64(len(st.clients)))
 	h.metrics.dropped.WithLabelValues(streamNames[stream]).Add(float64(dropped))
+}
+
+// place puts a frame into a slot, in place of one that is still there; it returns how many frames that dropped.
+func place(slot chan *message, f *message) (dropped int) {
+	select {
+	case old := <-slot:
+		if old != nil {
+			dropped = 1
+		}
+	default:
+	}
+	slot <- f // only the hub's goroutine sends: the place is free
+	return dropped
 }
 
 // look pings whose turn it is and cuts off who does not take or not answer.
@@ -306,7 +315,7 @@ func (h *hub) look(st *streamState, now time.Time) {
 }
 
 // end says goodbye to every client and waits for the goroutines; a client that does not take it is cut off after a second.
-func (h *hub) end(streams *[streamCount]streamState, wg *sync.WaitGroup, sub rounds) {
+func (h *hub) end(streams *streamStates, wg *sync.WaitGroup, sub rounds) {
 	if sub != nil {
 		sub.Close()
 	}
@@ -362,20 +371,22 @@ func (h *hub) add(c *client) bool {
 // write sends what lies in the slot. It ends with the connection.
 func (c *client) write(quit <-chan struct{}) {
 	for {
+		var f *message
 		select {
-		case f := <-c.slot:
-			c.writing.Store(time.Now().UnixNano())
-			_, err := c.conn.NetConn().Write(c.bytes(f))
-			c.writing.Store(0)
-			if err != nil {
-				c.hangUp()
-				return
-			}
+		case f = <-c.slot:
+		case f = <-c.beside:
 		case <-c.gone:
 			return
 		case <-quit:
 			bye := websocket.FormatCloseMessage(websocket.CloseGoingAway, "server is stopping")
 			_ = c.conn.WriteControl(websocket.CloseMessage, bye, time.Now().Add(closeWait)) // the deadline ends who does not take it
+			return
+		}
+		c.writing.Store(time.Now().UnixNano())
+		_, err := c.conn.NetConn().Write(c.bytes(f))
+		c.writing.Store(0)
+		if err != nil {
+			c.hangUp()
 			return
 		}
 	}

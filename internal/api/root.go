@@ -24,19 +24,19 @@ const productName = "Control Center Backend"
 
 func (s *Server) rootRows() []*row {
 	return []*row{
-		raw("GET", "/", viewer, "Name and version; a small page for browsers", s.root, func(op *huma.Operation, schemas huma.Registry) {
+		raw("GET", "/", viewer, "Name and version; the dashboard for browsers", s.root, func(op *huma.Operation, schemas huma.Registry) {
 			op.Responses["200"] = &huma.Response{Description: "OK", Content: map[string]*huma.MediaType{
 				jsonType:    {Schema: schemas.Schema(typeOf[RootBody](), true, "")},
 				"text/html": {Schema: &huma.Schema{Type: huma.TypeString}},
 			}}
-		}, group("Server"), about("Answers JSON unless the client asks for `text/html`."), func(r *row) { r.anyQuery = true }),
+		}, group("Server"), about("Answers JSON unless the client asks for `text/html`."), func(r *row) { r.anyQuery, r.page = true, true }),
 	}
 }
 
 func (s *Server) root(w http.ResponseWriter, r *http.Request) {
 	w.Header().Add("Vary", "Accept")
 	if wantsPage(r) {
-		s.assets.page(w, "index.html", map[string]string{"version": s.o.Version})
+		s.site.ServePage(w)
 		return
 	}
 	scheme := "ws"

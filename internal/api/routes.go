@@ -34,6 +34,7 @@ type row struct {
 	summary      string
 	about        string // longer text, Markdown
 	hidden       bool   // not in the document: assets of pages
+	page         bool   // browsers get the dashboard here: its files, which anybody may load
 
 	query    []string // accepted names; typed rows take them from their input
 	anyQuery bool     // names are not looked at
@@ -102,8 +103,8 @@ func answers(status int) option {
 
 // table lists every route.
 func (s *Server) table() []*row {
-	return slices.Concat(s.rootRows(), s.healthRows(), s.systemRows(), s.metricsRows(), s.adminRows(), s.docsRows(), s.streamRows(),
-		s.serviceStreamRows(), s.serviceRows(), s.serviceActionRows(), s.serviceLogRows(), s.jobRows(), s.eventRows(), s.processRows(), s.usageRows(), s.mcpRows(),
+	return slices.Concat(s.rootRows(), s.healthRows(), s.systemRows(), s.metricsRows(), s.adminRows(), s.docsRows(), s.pageRows(), s.streamRows(), s.liveRows(),
+		s.serviceStreamRows(), s.serviceUsageRows(), s.serviceRows(), s.serviceActionRows(), s.serviceLogRows(), s.jobRows(), s.eventRows(), s.processRows(), s.usageRows(), s.mcpRows(),
 		s.knowledgeRows(), s.notifyRows(), s.alertmanagerRows(), s.loginRows(), s.userRows(), s.keyRows(), s.auditRows(), s.configRows())
 }
 

@@ -23,6 +23,7 @@ import (
 	"controlcenter/internal/notify"
 	"controlcenter/internal/store"
 	"controlcenter/usage"
+	"controlcenter/web"
 )
 
 // Settings may change while the server runs. A value is never changed after it was handed over.
@@ -101,6 +102,7 @@ type Server struct {
 	follow    followers
 	feeds     feeds
 	assets    *assets
+	site      *web.Site
 	docJSON   []byte
 	docYAML   []byte
 
@@ -133,6 +135,9 @@ func newServer(o Options, extra func(*Server) []*row) (*Server, error) {
 	var err error
 	if s.assets, err = loadAssets(); err != nil {
 		return nil, err
+	}
+	if s.site, err = web.Load(); err != nil {
+		return nil, err //nolint:wrapcheck // says what it read
 	}
 	if s.metrics, err = newSelfMetrics(o.Registry); err != nil {
 		return nil, err

@@ -367,8 +367,21 @@ func TestRootIsJSONUnlessABrowserAsks(t *testing.T) {
 		wantAt(t, m, strings.Replace(s.url, "http", "ws", 1)+"/ws", "websocket_url")
 	}
 	r := s.get("/", "Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
-	if !strings.HasPrefix(r.Header.Get("Content-Type"), "text/html") || !strings.Contains(string(r.body), "version 1.2.3") {
+	if !strings.HasPrefix(r.Header.Get("Content-Type"), "text/html") || !strings.Contains(string(r.body), `<div id="root">`) {
 		t.Errorf("a browser got %s: %s", r.Header.Get("Content-Type"), r.body)
+	}
+}
+
+func TestPagesOfTheDashboardAreForBrowsersOnly(t *testing.T) {
+	s := start(t, nil, nil)
+	for _, path := range []string{"/services", "/services/some%20name", "/knowledge"} {
+		if r := s.get(path, "Accept", "text/html"); r.StatusCode != 200 || !strings.Contains(r.Header.Get("Content-Security-Policy"), "'nonce-") {
+			t.Errorf("%s: %d %v", path, r.StatusCode, r.Header)
+		}
+		wantProblem(t, s.get(path, "Accept", "*/*"), 404, "Not Found")
+	}
+	for _, path := range []string{"/nosuch", "/api/nosuch", "/services/a/b"} {
+		wantProblem(t, s.get(path, "Accept", "text/html"), 404, "Not Found")
 	}
 }
 

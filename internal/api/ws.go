@@ -76,6 +76,9 @@ func (s *Server) stream(up *websocket.Upgrader, stream int) http.HandlerFunc {
 			conn: conn, stream: stream, address: address,
 			slot: make(chan *message, 1), gone: make(chan struct{}),
 		}
+		if stream == liveStream {
+			c.beside = make(chan *message, 1)
+		}
 		c.seen.Store(time.Now().UnixNano())
 		if who := infoOf(r.Context()).caller; who.id != "" && !who.owner {
 			c.left = s.live.watch(&who, c.hangUp)

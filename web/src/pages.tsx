@@ -1,0 +1,44 @@
+// The table of pages. A page is one file with a default export, one line here, and its path in routes.json (which the server
+// reads too). A page without `load` is not built yet: it is in no navigation and its address says so.
+import { lazy, type ComponentType, type LazyExoticComponent } from 'react'
+import type { IconName } from './components/icons'
+import routes from './routes.json'
+
+type Module = { default: ComponentType }
+export type PageRow = {
+  id: keyof typeof routes
+  path: string
+  title: string
+  icon: IconName
+  key?: string // `g` and this letter go there
+  nav: boolean // has a place in the navigation
+  page?: LazyExoticComponent<ComponentType>
+}
+
+function row(id: keyof typeof routes, title: string, icon: IconName, key: string | undefined, nav: boolean, load?: () => Promise<Module>): PageRow {
+  return { id, path: routes[id], title, icon, key, nav: nav && load !== undefined, page: load && lazy(load) }
+}
+
+export const PAGES: PageRow[] = [
+  row('overview', 'Overview', 'overview', 'o', true, () => import('./pages/overview/Overview')),
+  row('services', 'Services', 'services', 's', true, () => import('./pages/services/Services')),
+  row('service', 'Service', 'services', undefined, false),
+  row('jobs', 'Jobs', 'jobs', 'j', true),
+  row('processes', 'Processes', 'processes', 'p', true),
+  row('ports', 'Ports', 'ports', 't', true),
+  row('knowledge', 'Knowledge', 'knowledge', 'k', true),
+  row('agents', 'Agents & usage', 'agents', 'u', true),
+  row('alerts', 'Alerts', 'alerts', 'a', true),
+  row('settings', 'Settings', 'settings', 'e', true),
+  row('login', 'Log in', 'login', undefined, false),
+]
+
+export const NAV = PAGES.filter((p) => p.nav)
+
+/** Whether a page is built: links to others are not drawn. */
+export const built = (id: keyof typeof routes) => PAGES.some((p) => p.id === id && p.page !== undefined)
+
+/** The address of a page; names are escaped. */
+export function href(id: keyof typeof routes, parameters: Record<string, string> = {}): string {
+  return routes[id].replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(parameters[name] ?? ''))
+}

@@ -1,0 +1,94 @@
+// The parts of the machine: cores, file systems, interfaces, sensors and graphics processors.
+import type { UseQueryResult } from '@tanstack/react-query'
+import type { Schemas } from '../../api/client'
+import { Card, EmptyState, ErrorState, Meter, SkeletonRows } from '../../components/ui'
+import { Bytes, Rate } from '../../components/values'
+import { bytes, percent } from '../../format'
+import { useLive } from '../../live/store'
+import s from './overview.module.css'
+
+type Stats = UseQueryResult<Schemas['StatsBody']>
+
+export function Cores() {
+  const cores = useLive((l) => l.system?.cores)
+  const stale = useLive((l) => l.connection === 'lost')
+  if (!cores) return <Card title="Cores"><SkeletonRows rows={2} /></Card>
+  return (
+    <Card title="Cores" side={<span className="num">{cores.length}</span>} className={stale ? 'stale' : ''}>
+      {cores.length <= 32 ? (
+        <div className={s.cores}>
+          {cores.map((v, i) => (
+            <div key={i} className={`${s.core} num`}><span>{i}</span><Meter percent={v} label={`Core ${i}`} warn={101} bad={101} /><span>{percent(v, 0)}</span></div>
+          ))}
+        </div>
+      ) : (
+        <div className={`${s.cores} ${s.many}`} role="img" aria-label={`${cores.length} cores, ${cores.filter((v) => (v ?? 0) > 80).length} of them above 80 %`}>
+          {cores.map((v, i) => <div key={i} className={s.cell} title={`Core ${i}: ${percent(v)}`}><i style={{ height: `${v ?? 0}%` }} /></div>)}
+        </div>
+      )}
+    </Card>
+  )
+}
+
+export function Disks({ stats }: { stats: Stats }) {
+  const list = stats.data?.filesystems?.filter((f) => (f.total ?? 0) > 1 << 20)
+  return (
+    <Card title="File systems">
+      {stats.isError && !list ? <ErrorState error={stats.error} what="File systems are not known" retry={stats.refetch} /> : !list ? <SkeletonRows rows={2} /> : list.length === 0 ? <EmptyState title="No file systems with files of their own" /> : (
+        <div className={s.rows}>
+          {list.map((f) => (
+            <div key={f.mountpoint}>
+              <div className={s.rowHead}><b title={`${f.device}, ${f.fstype}`}>{f.mountpoint}</b>{f.hung ? <span className="muted">does not answer</span> : null}<span className="muted num">{bytes(f.used)} of {bytes(f.total)} · {percent(f.percent, 0)}</span></div>
+              <Meter percent={f.percent} label={`${f.mountpoint} used`} />
+            </div>
+          ))}
+        </div>
+      )}
+    </Card>
+  )
+}
+
+export function Network({ stats }: { stats: Stats }) {
+  const list = stats.data?.network.interfaces?.filter((i) => i.up)
+  return (
+    <Card title="Interfaces">
+      {stats.isError && !list ? <ErrorState error={stats.error} what="Interfaces are not known" retry={stats.refetch} /> : !list ? <SkeletonRows rows={2} /> : (
+        <table className={s.table}>
+          <thead><tr><th scope="col">Name</th><th scope="col">In</th><th scope="col">Out</th><th scope="col">Received</th><th scope="col">Sent</th></tr></thead>
+          <tbody>
+            {list.map((i) => (
+              <tr key={i.device}><td>{i.device}</td><td><Rate value={i.receive_bytes_per_second} /></td><td><Rate value={i.transmit_bytes_per_second} /></td><td><Bytes value={i.receive_bytes} /></td><td><Bytes value={i.transmit_bytes} /></td></tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+    </Card>
+  )
+}
+
+/** Sensors and graphics processors, on machines that have some. */
+export function Sensors({ stats }: { stats: Stats }) {
+  const warm = stats.data?.temperatures ?? []
+  const gpus = stats.data?.gpus ?? []
+  return (
+    <>
+      {gpus.length > 0 ? (
+        <Card title="Graphics processors">
+          <div className={s.rows}>
+            {gpus.map((g) => (
+              <div key={g.id}>
+                <div className={s.rowHead}><b>{g.name}</b><span className="muted num">{percent(g.utilization_percent, 0)} · {bytes(g.memory_used)} of {bytes(g.memory_total)}</span></div>
+                <Meter percent={g.utilization_percent} label={`${g.name} busy`} warn={101} bad={101} />
+              </div>
+            ))}
+          </div>
+        </Card>
+      ) : null}
+      {warm.length > 0 ? (
+        <Card title="Temperatures">
+          <table className={s.table}><tbody>{warm.map((t, i) => <tr key={i}><td>{t.chip} {t.label || t.sensor}</td><td>{t.celsius === null ? '–' : `${t.celsius} °C`}</td></tr>)}</tbody></table>
+        </Card>
+      ) : null}
+    </>
+  )
+}

@@ -1,0 +1,30 @@
+// What pages ask over REST, by name, so that two pages that need the same share one request and one cached answer.
+import { QueryClient, queryOptions } from '@tanstack/react-query'
+import { api, ApiError, getJSON, unwrap } from './api/client'
+
+export const queryClient = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 5_000,
+      retry: (n, e) => n < 2 && (!(e instanceof ApiError) || e.status === 0 || e.status >= 500) && !(e instanceof ApiError && e.status === 503),
+      networkMode: 'always', // the server may be this machine: "offline" says nothing about it
+    },
+  },
+})
+
+export const infoQuery = queryOptions({ queryKey: ['info'], queryFn: () => unwrap(api.GET('/api/system/info')), staleTime: 300_000 })
+
+export const statsQuery = queryOptions({ queryKey: ['stats'], queryFn: () => unwrap(api.GET('/api/system/stats')), refetchInterval: 5_000 })
+
+export const eventsQuery = (limit: number) => queryOptions({
+  queryKey: ['events', limit],
+  queryFn: () => unwrap(api.GET('/api/events', { params: { query: { limit } } })),
+  refetchInterval: 30_000, // the live view asks at once when something happened to a service
+})
+
+export const usageQuery = queryOptions({ queryKey: ['services', 'usage'], queryFn: () => unwrap(api.GET('/api/services/usage')), refetchInterval: 5_000 })
+
+export type Alert = { rule: string; severity: string; service?: string; summary: string; description?: string; since: string; state: 'pending' | 'firing' | 'resolved'; muted?: boolean }
+
+/** Alerts of this server. */
+export const alertsQuery = queryOptions({ queryKey: ['alerts'], queryFn: async () => (await getJSON<{ alerts: Alert[] }>('/api/alerts')).alerts, refetchInterval: 15_000 })

@@ -1,0 +1,143 @@
+// What stands around every page: navigation, host, connection, theme, keys.
+import { lazy, Suspense, useEffect, useMemo, useRef, useState, type ReactNode } from 'react'
+import { ActionIcon, Menu, Tooltip } from '@mantine/core'
+import { useQuery } from '@tanstack/react-query'
+import { Link, useLocation } from 'wouter'
+import iconURL from '../icon.svg'
+import { Icon, type IconName } from '../components/icons'
+import { Since } from '../components/values'
+import { clock } from '../format'
+import { useLive } from '../live/store'
+import { NAV, PAGES } from '../pages'
+import { infoQuery } from '../queries'
+import { useKeys } from './keys'
+import { useTheme } from './theme'
+import s from './shell.module.css'
+
+export function Connection() {
+  const connection = useLive((l) => l.connection)
+  const heard = useLive((l) => (l.connection === 'lost' ? l.heard : null))
+  const text = connection === 'live' ? 'live' : connection === 'connecting' ? 'connecting' : heard ? `connection lost, data from ${clock(new Date(heard))}` : 'no connection'
+  return <span role="status" className={`${s.connection} ${connection === 'live' ? s.live : connection === 'lost' ? s.lost : ''}`}>{text}</span>
+}
+
+const THEMES = [['light', 'Light', 'sun'], ['dark', 'Dark', 'moon'], ['auto', 'As the system', 'auto']] as const
+
+function ThemeSwitch() {
+  const { choice, choose } = useTheme()
+  const icon: IconName = choice === 'light' ? 'sun' : choice === 'dark' ? 'moon' : 'auto'
+  return (
+    <Menu position="bottom-end" width={180}>
+      <Menu.Target>
+        <Tooltip label="Theme"><ActionIcon variant="subtle" color="gray" aria-label="Theme"><Icon name={icon} /></ActionIcon></Tooltip>
+      </Menu.Target>
+      <Menu.Dropdown>
+        {THEMES.map(([id, label, name]) => (
+          <Menu.Item key={id} onClick={() => choose(id)} leftSection={<Icon name={name} size={16} />} rightSection={choice === id ? <Icon name="check" size={14} /> : null}>{label}</Menu.Item>
+        ))}
+      </Menu.Dropdown>
+    </Menu>
+  )
+}
+
+const Help = lazy(() => import('./Help')) // with its dialog: not part of the first load
+
+function NavLinks({ className }: { className?: string }) {
+  const [path] = useLocation()
+  const services = useLive((l) => l.services)
+  const bad = services?.filter((x) => x.status === 'error').length ?? 0
+  return (
+    <ul className={className}>
+      {NAV.map((p) => {
+        const here = p.path === '/' ? path === '/' : path === p.path || path.startsWith(p.path + '/')
+        return (
+          <li key={p.id}>
+            <Link href={p.path} aria-current={here ? 'page' : undefined} title={p.title}>
+              <Icon name={p.icon} />
+              <span>{p.title}</span>
+              {p.id === 'services' && bad > 0 ? <span className={`${s.count}`} data-bad>{bad}<span className="hidden-text"> failed</span></span> : null}
+            </Link>
+          </li>
+        )
+      })}
+    </ul>
+  )
+}
+
+function BottomBar() {
+  const [path] = useLocation()
+  const [more, setMore] = useState(false)
+  const first = NAV.slice(0, NAV.length > 5 ? 4 : 5)
+  const rest = NAV.slice(first.length)
+  const here = (p: string) => (p === '/' ? path === '/' : path === p || path.startsWith(p + '/'))
+  return (
+    <nav className={s.bottom} aria-label="Pages">
+      {first.map((p) => <Link key={p.id} href={p.path} aria-current={here(p.path) ? 'page' : undefined}><Icon name={p.icon} size={20} />{p.title}</Link>)}
+      {rest.length > 0 ? (
+        <Menu opened={more} onChange={setMore} position="top-end" width={200}>
+          <Menu.Target><button type="button"><Icon name="menu" size={20} />More</button></Menu.Target>
+          <Menu.Dropdown>{rest.map((p) => <Menu.Item key={p.id} component={Link} href={p.path} leftSection={<Icon name={p.icon} size={16} />}>{p.title}</Menu.Item>)}</Menu.Dropdown>
+        </Menu>
+      ) : null}
+    </nav>
+  )
+}
+
+export function Shell({ children }: { children: ReactNode }) {
+  const [path, go] = useLocation()
+  const [help, setHelp] = useState(false)
+  const main = useRef<HTMLElement>(null)
+  const info = useQuery(infoQuery)
+  const stale = useLive((l) => l.connection === 'lost')
+  const keys = useMemo(() => ({
+    go(letter: string) {
+      const page = NAV.find((p) => p.key === letter)
+      if (page) go(page.path)
+      return page !== undefined
+    },
+    help: () => setHelp(true),
+  }), [go])
+  useKeys(keys)
+
+  const first = useRef(true)
+  const current = PAGES.find((p) => p.path === path)
+  useEffect(() => {
+    const host = info.data?.hostname
+    document.title = [current?.title, host].filter(Boolean).join(' · ') || 'Control Center'
+  }, [current, info.data?.hostname])
+  useEffect(() => { // a new page: readers and Tab begin at its start
+    if (first.current) first.current = false
+    else {
+      main.current?.focus({ preventScroll: true })
+      scrollTo(0, 0)
+    }
+  }, [path])
+
+  return (
+    <div className={s.shell}>
+      <a className={s.skip} href="#main" onClick={(e) => { e.preventDefault(); main.current?.focus() }}>Skip to the content</a>
+      <nav className={s.nav} aria-label="Pages">
+        <Link href="/" className={s.brand!} aria-label="Control Center"><img src={iconURL} alt="" /><span>Control Center</span></Link>
+        <NavLinks className={s.links} />
+        <div className={s.foot}>
+          <span><a href="/docs">API</a> · <a href="/metrics">Metrics</a></span>
+          {info.data ? <span className="num">version {info.data.version}</span> : null}
+        </div>
+      </nav>
+      <header className={s.top}>
+        <div className={s.host}>
+          <b>{info.data?.hostname ?? ' '}</b>
+          {info.data ? <span>{info.data.os} · {info.data.arch} · up <Since at={new Date(info.data.boot_time! * 1000).toISOString()} /></span> : null}
+        </div>
+        <div className={s.tools}>
+          <Connection />
+          <span className={s.wide}><Tooltip label="Keys (?)"><ActionIcon variant="subtle" color="gray" aria-label="Keys" onClick={() => setHelp(true)}><Icon name="help" /></ActionIcon></Tooltip></span>
+          <ThemeSwitch />
+        </div>
+      </header>
+      <main id="main" ref={main} tabIndex={-1} className={s.main} data-stale={stale || undefined}>{children}</main>
+      <BottomBar />
+      {help ? <Suspense><Help close={() => setHelp(false)} /></Suspense> : null}
+    </div>
+  )
+}

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { openPage, startBrowser, startServer, until } from './rig.mjs'
+
+let server, browser
+before(async () => {
+  server = await startServer()
+  browser = await startBrowser()
+})
+after(async () => {
+  await browser?.stop()
+  await server?.stop()
+})
+
+test('the overview shows what the API says', async () => {
+  const { page } = await openPage(browser.context, server.url)
+  const { body: stats } = await server.api('/api/system/stats')
+  const { body: info } = await server.api('/api/system/info')
+  const gib = (n) => `${(n / 2 ** 30).toFixed(n / 2 ** 30 >= 99.95 ? 0 : 1)} GiB`
+  const numbers = page.locator('[data-testid="numbers"]')
+  await numbers.getByText(`of ${gib(stats.memory.total)}`).waitFor()
+  await numbers.getByText(`${stats.cores.length} cores`).waitFor()
+  await page.getByRole('banner').getByText(info.hostname).waitFor()
+  await page.getByRole('status').getByText('live', { exact: true }).waitFor()
+  // The curve has the past that the server remembers, and says its newest value.
+  await until('the CPU curve to say a value', async () => /Now: busy [\d.]+ %/.test(await page.getByRole('img', { name: /^CPU, last 15 minutes/ }).getAttribute('aria-label')))
+  const { body } = await server.api('/api/events?limit=1')
+  await page.locator('[data-testid="events"]').getByText(body.events[0].title).first().waitFor()
+  await page.close()
+})
+
+test('the connection is lost and comes back by itself', async () => {
+  const { page } = await openPage(browser.context, server.url)
+  const state = page.getByRole('banner').getByRole('status')
+  await state.getByText('live', { exact: true }).waitFor()
+  await page.locator('[data-testid="numbers"]').getByText('CPU').waitFor() // the page itself is there, not only its frame
+  await page.locator('[data-testid="numbers"]').getByText(/ %$/).first().waitFor()
+  await server.kill()
+  await state.getByText(/^connection lost, data from \d\d:\d\d:\d\d$/).waitFor()
+  await until('old values to be greyed', async () => await page.locator('.stale').count() > 0)
+  await server.restart()
+  await state.getByText('live', { exact: true }).waitFor()
+  await until('the values to be fresh again', async () => await page.locator('.stale').count() === 0)
+  await page.close()
+})
+
+test('keys go to pages, help, and search', async () => {
+  const { page } = await openPage(browser.context, server.url)
+  await page.getByRole('heading', { name: 'Overview' }).waitFor()
+  await page.keyboard.press('g')
+  await page.keyboard.press('s')
+  await page.getByRole('heading', { name: 'Services', level: 1 }).waitFor()
+  await page.getByText('Steady demo', { exact: true }).waitFor()
+  await page.keyboard.press('/')
+  assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('aria-label')), 'Search services')
+  await page.keyboard.type('steady')
+  await page.getByText('Line writer', { exact: true }).waitFor({ state: 'detached' })
+  assert.match(page.url(), /\?q=steady$/)
+  await page.keyboard.press('Tab')
+  await page.locator('h1').click()
+  await page.keyboard.press('?')
+  await page.getByRole('dialog', { name: 'Keys' }).waitFor()
+  await page.close()
+})

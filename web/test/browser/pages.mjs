@@ -1,0 +1,6 @@
+// The pages that checks of all pages and screenshots go through: address, and what must be in sight before one looks. A new
+// page is a new line here.
+export const PAGES = [
+  { name: 'overview', path: '/', ready: (page) => page.locator('[data-testid="numbers"]').and(page.locator(':has-text("running")')).waitFor() },
+  { name: 'services', path: '/services', ready: (page) => page.getByText('Steady demo').first().waitFor() },
+]

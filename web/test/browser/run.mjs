@@ -1,0 +1,14 @@
+// Runs the browser tests one file after another: each has a server and a browser of its own. Without Chromium it says so
+// loudly; with CI=true that is an error.
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
+
+const browser = process.env.CC_CHROMIUM ?? '/usr/bin/chromium'
+if (!existsSync(browser)) {
+  console.error(`NOT INSTALLED: ${browser} (Debian package: chromium). The browser tests are skipped.`)
+  process.exit(process.env.CI === 'true' ? 1 : 0)
+}
+const dir = new URL('.', import.meta.url).pathname
+const files = process.argv.slice(2).length ? process.argv.slice(2) : readdirSync(dir).filter((f) => f.endsWith('.test.mjs')).map((f) => dir + f)
+const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=1', '--test-timeout=600000', ...files], { stdio: 'inherit' })
+process.exit(status ?? 1)
