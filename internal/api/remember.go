@@ -65,7 +65,7 @@ func auditRow(r *http.Request, info *request) audit.Row {
 		return row
 	}
 	row.Action = r.Method + " " + info.row.path
-	if row.Target == "" {
+	if row.Target = firstLine(row.Target); row.Target == "" {
 		var names []string
 		for part := range strings.SplitSeq(info.row.path, "/") {
 			if name, ok := strings.CutPrefix(part, "{"); ok {
