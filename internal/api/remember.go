@@ -9,6 +9,9 @@ import (
 	"controlcenter/internal/store"
 )
 
+// unaudited marks a row that changes nothing, or whose own records say who did it.
+func unaudited(r *row) { r.unaudited = true }
+
 // mostDetail is how much of a refusal's text the audit log keeps: enough to name what was wrong.
 const mostDetail = 200
 
