@@ -32,7 +32,7 @@ func TestServicesInheritNothingThatIsNotListed(t *testing.T) {
 	allowed := append([]string{"MINE"}, st.Spec.EnvInherit...)
 	for entry := range strings.SplitSeq(strings.TrimRight(string(b), "\x00"), "\x00") {
 		name, _, _ := strings.Cut(entry, "=")
-		known := strings.HasPrefix(name, "CC_") || name == "NOTIFY_SOCKET" || name == "WATCHDOG_USEC" // made for the run
+		known := strings.HasPrefix(name, "CONTROLCENTER_") || name == "NOTIFY_SOCKET" || name == "WATCHDOG_USEC" // made for the run
 		for _, a := range allowed {
 			known = known || a == name
 		}
