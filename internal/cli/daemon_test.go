@@ -86,7 +86,9 @@ func (p *place) start(t *testing.T) (url string, stop func()) {
 	}
 	auditLog := audit.New(st, log, func() audit.Settings { return audit.Settings{} })
 	o := api.Options{
-		Auth: users, Audit: auditLog,
+		Auth: users, Audit: auditLog, Config: func() []api.ConfigSetting {
+			return []api.ConfigSetting{{Key: "auth.mode", Value: "owner", Source: "default"}}
+		},
 		Sampler: sampler, Store: st, Usage: counted, Notify: notifier, Reload: func(context.Context) error { return nil }, Registry: prometheus.NewRegistry(), Log: log, Version: "9.9.9",
 	}
 	if p.extend != nil {

@@ -26,14 +26,15 @@ code stands behind the #, which browsers send to nobody.`,
   controlcenter login --open`,
 		Args: maxArgs(0),
 		RunE: e.run(func(c *call) error {
-			base, err := e.browserURL(c.client)
+			var code struct {
+				Path   string   `json:"path"`
+				Listen []string `json:"listen"`
+			}
+			raw, err := c.client.exchange(c.ctx, http.MethodPost, authPath+"codes", nil, &code)
 			if err != nil {
 				return err
 			}
-			var code struct {
-				Path string `json:"path"`
-			}
-			raw, err := c.client.exchange(c.ctx, http.MethodPost, authPath+"codes", nil, &code)
+			base, err := e.browserURL(c.client, code.Listen)
 			if err != nil {
 				return err
 			}
@@ -51,8 +52,8 @@ code stands behind the #, which browsers send to nobody.`,
 	return cmd
 }
 
-// browserURL is where a browser reaches the daemon that a client talks to.
-func (e *env) browserURL(c *client) (string, error) {
+// browserURL is where a browser reaches the daemon that a client talks to, which says where it listens.
+func (e *env) browserURL(c *client, listen []string) (string, error) {
 	if c.socket == "" {
 		return c.base, nil
 	}
@@ -68,7 +69,11 @@ func (e *env) browserURL(c *client) (string, error) {
 	if file.TLS {
 		scheme = "https://"
 	}
-	return scheme + reachable(l.Config.Web.ListenAddresses[0]), nil
+	address := l.Config.Web.ListenAddresses[0]
+	if len(listen) > 0 {
+		address = listen[0]
+	}
+	return scheme + reachable(address), nil
 }
 
 // openBrowser opens an address by way of a file that only this user can read: the arguments of a process can be read by all
