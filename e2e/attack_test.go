@@ -123,7 +123,7 @@ for s in open_[512:]:
 print(closed)
 `
 	cmd := exec.CommandContext(t.Context(), need(t, "setpriv"), "--reuid="+otherUser, "--regid="+otherUser, "--clear-groups",
-		need(t, "python3"), "-c", script, d.url[strings.LastIndex(d.url, ":")+1:])
+		need(t, "/usr/bin/python3"), "-c", script, d.url[strings.LastIndex(d.url, ":")+1:])
 	cmd.Dir = "/"
 	out, err := cmd.CombinedOutput()
 	if err != nil || strings.TrimSpace(string(out)) != "188" {
@@ -243,7 +243,7 @@ func TestAttackHostileNames(t *testing.T) {
 	run := func(args ...string) string {
 		t.Helper()
 		cmd := exec.Command(binary, append([]string{"--storage.path=" + d.dir}, args...)...)
-		cmd.Dir = cwd
+		cmd.Dir, cmd.Env = cwd, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + cwd}
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Logf("%v: %v %s", args, err, out)
