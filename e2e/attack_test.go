@@ -298,9 +298,17 @@ func TestAttackHostileNames(t *testing.T) {
 		t.Error("no file was found")
 	}
 	for _, args := range [][]string{
-		{"ps"}, {"ps", "-o", "json"}, {"ps", "-o", "yaml"}, {"status"}, {"status", "evil"}, {"logs", "evil"}, {"events"}, {"events", "-o", "json"}, {"status", evil}, {"start", evil}, {"logs", evil}, {"jobs"}, {evil}, {"--" + evil},
+		{"ps"}, {"ps", "-o", "json"}, {"ps", "-o", "yaml"}, {"status"}, {"status", "evil"}, {"events"}, {"events", "-o", "json"}, {"status", evil}, {"start", evil}, {"logs", evil}, {"jobs"}, {evil}, {"--" + evil},
 	} {
 		harmless(t, fmt.Sprintf("controlcenter %q", args), run(args...))
 	}
 	harmless(t, "the log of the daemon", d.log.String())
+	// Into a pipe the lines of a service go as they are; what a terminal gets is escaped.
+	cmd := exec.Command(need(t, "script"), "-qec", binary+" --storage.path="+d.dir+" logs evil", "/dev/null")
+	cmd.Dir, cmd.Env = cwd, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + cwd, "NO_COLOR=1"}
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "script") {
+		t.Errorf("logs on a terminal: %v %s", err, out)
+	}
+	harmless(t, "logs on a terminal", strings.ReplaceAll(string(out), "\r\n", "\n"))
 }
