@@ -38,6 +38,9 @@ func TestEveryDocumentedPathAnswers(t *testing.T) {
 		"/api/usage/budgets/{api}": "/api/usage/budgets/total",
 		"/api/usage/estimate":      "/api/usage/estimate?api=openai&model=gpt-4o",
 	}
+	if r := s.ask("POST", "/api/auth/register", strings.NewReader(`{"username":"ann","password":"correct horse"}`), "Content-Type", "application/json"); r.StatusCode != 200 {
+		t.Fatalf("make a user: %d %s", r.StatusCode, r.body)
+	}
 	k := startKnowledge(t, nil)
 	maps.Copy(samples, k.samples())
 	ids := map[string]bool{}

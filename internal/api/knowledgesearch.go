@@ -31,7 +31,7 @@ func (s *Server) knowledgeSearchRows() []*row {
 				}
 			}
 			return s.knowledgeSearch(ctx, p)
-		}, g, said),
+		}, g, said, unaudited),
 	}
 }
 

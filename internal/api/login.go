@@ -60,10 +60,11 @@ type sessionAnswer struct {
 
 // CodeBody is a login that can be taken once.
 type CodeBody struct {
-	Success bool   `json:"success"`
-	Code    string `json:"code" doc:"For POST /api/auth/session, once"`
-	Expires string `json:"expires_at" format:"date-time"`
-	Path    string `json:"path" doc:"Of a page that takes it; the code stands behind the #, which browsers keep to themselves"`
+	Success bool     `json:"success"`
+	Code    string   `json:"code" doc:"For POST /api/auth/session, once"`
+	Expires string   `json:"expires_at" format:"date-time"`
+	Listen  []string `json:"listen" doc:"Addresses that the server listens on"`
+	Path    string   `json:"path" doc:"Of a page that takes it; the code stands behind the #, which browsers keep to themselves"`
 }
 
 type cookieAnswer struct {
@@ -275,7 +276,7 @@ func (s *Server) newCode(ctx context.Context, _ *noInput) (*answerOf[CodeBody], 
 	if err != nil {
 		return nil, authProblem(err)
 	}
-	return ok(CodeBody{true, code, stamp(expires), "/#code=" + code}), nil
+	return ok(CodeBody{true, code, stamp(expires), append([]string{}, s.settings().ListenAddresses...), "/#code=" + code}), nil
 }
 
 func (s *Server) me(ctx context.Context, _ *noInput) (*answerOf[MeBody], error) {

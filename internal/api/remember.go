@@ -9,6 +9,9 @@ import (
 	"controlcenter/internal/store"
 )
 
+// unaudited marks a row that changes nothing, or whose own records say who did it.
+func unaudited(r *row) { r.unaudited = true }
+
 // mostDetail is how much of a refusal's text the audit log keeps: enough to name what was wrong.
 const mostDetail = 200
 
@@ -65,7 +68,7 @@ func auditRow(r *http.Request, info *request) audit.Row {
 		return row
 	}
 	row.Action = r.Method + " " + info.row.path
-	if row.Target == "" {
+	if row.Target = firstLine(row.Target); row.Target == "" {
 		var names []string
 		for part := range strings.SplitSeq(info.row.path, "/") {
 			if name, ok := strings.CutPrefix(part, "{"); ok {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"controlcenter/control"
@@ -176,6 +177,11 @@ func (s *Server) actOnMany(ctx context.Context, in *ActionsInput) (*answerOf[Act
 		return nil, invalid(FieldError{Loc: []string{"body"}, Msg: "must have names or tags, or else all: true", Type: "missing"})
 	}
 	verb := control.Verb(in.Verb)
+	whom := strings.Join(slices.Concat(choice.Names, tags), ", ")
+	if choice.All {
+		whom = "all"
+	}
+	aimAt(ctx, in.Verb+": "+whom)
 	outcomes, err := m.DoAll(ctx, control.Command{Verb: verb, Actor: actor(ctx), Cascade: chosen == 0}, choice.Names, tags)
 	if err != nil {
 		return nil, err //nolint:wrapcheck // problemOf reads the kind

@@ -325,6 +325,7 @@ func (s *Server) createService(ctx context.Context, in *NewServiceInput) (*chang
 	if err != nil {
 		return nil, err //nolint:wrapcheck // problemOf reads the kind
 	}
+	aimAt(ctx, spec.ID)
 	st, err := m.Create(ctx, spec, actor(ctx))
 	if err != nil {
 		return nil, err //nolint:wrapcheck // problemOf reads the kind

@@ -30,7 +30,7 @@ func (s *Server) usageRowsAt(at string, more ...option) []*row {
 			"The body is one call, or up to 1,000 of them as `{\"calls\": [...]}`. All are counted or, when one is refused, none. A call with an `id` is counted "+
 				"once in 24 hours however often it is sent, so a report whose answer was lost can be sent again. Without `cost_usd` the cost is estimated by the price "+
 				"(`GET /api/usage/pricing`); without a price it is 0 and the call counts as unpriced.\n\n"+
-				"All routes below `/api/usage` also answer below `/api/api-usage`. Days and months are those of UTC."))...),
+				"All routes below `/api/usage` also answer below `/api/api-usage`. Days and months are those of UTC."), unaudited)...),
 		typed(s, "GET", at+"/stats", viewer, "What was counted since ever, per API and model", s.usageStats, with()...),
 		typed(s, "GET", at+"/history", viewer, "What was counted per UTC day", s.usageHistory, with(about(
 			"`daily` has each day, also those without calls; `history` one row per day, API and model that was used, the newest 10,000."))...),

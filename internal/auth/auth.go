@@ -177,7 +177,7 @@ const sweepEvery = 30 * time.Second
 
 // Run notes uses, ends what has expired and follows a restore of the store, until ctx ends.
 func (a *Auth) Run(ctx context.Context) error {
-	watch := a.o.Store.Watch(keyTable.Name(), userTable.Name(), sessionTable.Name(), secretTable.Name())
+	watch := a.o.Store.Watch(store.AllTables) // only a restore changes them all
 	defer watch.Close()
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
@@ -191,9 +191,16 @@ func (a *Auth) Run(ctx context.Context) error {
 			a.noteUses(ctx)
 			a.attempts.forget(time.Now())
 		case <-watch.C:
-			if changed := watch.Changed(); len(changed) > 0 && changed[0] == store.AllTables {
-				if err := a.load(ctx); err != nil {
-					a.o.Log.Error("read keys and users after a restore", "err", err)
+			watch.Changed()
+			before := a.subjects()
+			if err := a.load(ctx); err != nil {
+				a.o.Log.Error("read keys and users after a restore", "err", err)
+				continue
+			}
+			now := a.subjects()
+			for s := range before {
+				if _, still := now[s]; !still {
+					a.tellRevoked(s)
 				}
 			}
 		}
@@ -230,6 +237,25 @@ func (a *Auth) sweep(ctx context.Context, now time.Time) {
 			delete(a.codes, k)
 		}
 	}
+}
+
+// subjects lists everybody who has rights.
+func (a *Auth) subjects() map[string]struct{} {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	out := map[string]struct{}{}
+	for id := range a.keys {
+		out[keySubject(id)] = struct{}{}
+	}
+	for id, u := range a.users {
+		if u.Active {
+			out[userSubject(id)] = struct{}{}
+		}
+	}
+	for key := range a.live {
+		out["session:"+key] = struct{}{}
+	}
+	return out
 }
 
 func (a *Auth) limits() (idle, most time.Duration) {

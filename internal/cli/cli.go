@@ -32,6 +32,7 @@ type env struct {
 	load    config.Options // without flags
 	format  format
 	url     string
+	apiKey  string
 	timeout time.Duration
 
 	configFile, storagePath string
@@ -78,12 +79,13 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 refused, 5 daemon unreachabl
 	p := root.PersistentFlags()
 	p.VarP(&e.format, "output", "o", "output form: table, json or yaml")
 	p.StringVar(&e.url, "url", "", "ask the daemon at this URL instead of the unix socket (also CC_URL)")
+	p.StringVar(&e.apiKey, "api-key", "", "API key to send; rather CC_API_KEY or the keys file, which other users cannot see (see docs/auth.md)")
 	p.DurationVar(&e.timeout, "timeout", 10*time.Second, "how long to wait for the daemon's answer")
 	e.globalConfigFlags(root)
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 
 	root.AddGroup(&cobra.Group{ID: "daemon", Title: "Daemon:"}, &cobra.Group{ID: "services", Title: "Services and jobs:"},
-		&cobra.Group{ID: "machine", Title: "Machine:"},
+		&cobra.Group{ID: "access", Title: "Access:"}, &cobra.Group{ID: "machine", Title: "Machine:"},
 		&cobra.Group{ID: "setup", Title: "Setup and diagnosis:"})
 	e.addVerbs(root)
 	root.SetHelpCommandGroupID("setup")
@@ -101,6 +103,11 @@ func (e *env) addVerbs(root *cobra.Command) {
 		{"daemon", e.statusCmd()},
 		{"daemon", e.backupCmd()},
 		{"daemon", e.restoreCmd()},
+		{"access", e.loginCmd()},
+		{"access", e.whoamiCmd()},
+		{"access", e.tokenCmd()},
+		{"access", e.userCmd()},
+		{"access", e.auditCmd()},
 		{"services", e.upCmd()},
 		{"services", e.downCmd()},
 		{"services", e.actCmd("start")},

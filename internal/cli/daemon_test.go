@@ -16,6 +16,8 @@ import (
 
 	"controlcenter/exporter"
 	"controlcenter/internal/api"
+	"controlcenter/internal/audit"
+	"controlcenter/internal/auth"
 	"controlcenter/internal/config"
 	"controlcenter/internal/store"
 	"controlcenter/usage"
@@ -66,7 +68,13 @@ func (p *place) start(t *testing.T) (url string, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	users, err := auth.Open(t.Context(), auth.Options{Store: st, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	auditLog := audit.New(st, log, func() audit.Settings { return audit.Settings{} })
 	srv, err := api.New(api.Options{
+		Auth: users, Audit: auditLog, Config: func() []api.ConfigSetting { return []api.ConfigSetting{{Key: "auth.mode", Value: "owner", Source: "default"}} },
 		Sampler: sampler, Store: st, Usage: counted, Reload: func(context.Context) error { return nil }, Registry: prometheus.NewRegistry(), Log: log, Version: "9.9.9",
 	})
 	if err != nil {
@@ -82,7 +90,9 @@ func (p *place) start(t *testing.T) (url string, stop func()) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	hs := &http.Server{Handler: srv.Handler(), ConnContext: srv.ConnContext}
-	ended := make(chan error, 4)
+	ended := make(chan error, 6)
+	go func() { ended <- users.Run(ctx) }()
+	go func() { ended <- auditLog.Run(ctx) }()
 	go func() { ended <- hs.Serve(unix) }()
 	go func() { ended <- hs.Serve(tcp) }()
 	go func() { ended <- sampler.Run(ctx) }()
@@ -95,7 +105,7 @@ func (p *place) start(t *testing.T) (url string, stop func()) {
 		stopped = true
 		cancel()
 		_ = hs.Close()
-		for range 4 {
+		for range 6 {
 			<-ended
 		}
 		if err := st.Close(); err != nil {

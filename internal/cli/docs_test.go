@@ -24,7 +24,8 @@ func TestCommandsDocIsCurrent(t *testing.T) {
 Written from the command tree by ` + "`go test ./internal/cli -run Current -update`" + `; ` + "`controlcenter VERB --help`" + ` shows the same.
 
 Every verb takes ` + "`-o table|json|yaml`" + `, ` + "`--url`" + ` (or ` + "`CC_URL`" + `) for a daemon that is not the one of the configuration here, ` + "`--timeout`" + `,
-` + "`--config.file` and `--storage.path`" + `. A token in ` + "`CC_TOKEN`" + ` is sent along. Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 refused,
+` + "`--config.file` and `--storage.path`" + `. ` + "`--api-key`, `CC_API_KEY`" + ` or
+` + "the keys file" + ` ([auth.md](auth.md)) give a key for another daemon. Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 refused,
 5 daemon unreachable. Names of services are completed from the running daemon; ` + "`controlcenter completion --help`" + ` says how.
 Colours are for terminals only, and not where ` + "`NO_COLOR`" + ` is set.
 `)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -106,10 +108,16 @@ func (e *env) newClient(rawURL, socket string) (*client, error) {
 		return nil, usagef("--timeout: must be above 0")
 	}
 	c, err := newClient(rawURL, socket, e.userAgent(), e.timeout)
-	if err == nil {
-		c.token = e.vars["CC_TOKEN"]
+	if err != nil {
+		return nil, err
 	}
-	return c, err
+	if c.token, err = e.keyFor(rawURL); err != nil {
+		return nil, err
+	}
+	if strings.HasPrefix(c.base, "http://") && c.socket == "" && c.token != "" && !isLoopbackURL(c.base) {
+		fmt.Fprintf(e.o.Stderr, "controlcenter: warning: the key goes to %s unencrypted; whoever listens on the way has it\n", clean(c.where))
+	}
+	return c, nil
 }
 
 // reachable turns a listen address into one that can be dialled: a listener on every address is asked at loopback.
@@ -125,4 +133,14 @@ func reachable(address string) string {
 		}
 	}
 	return net.JoinHostPort(host, port)
+}
+
+// isLoopbackURL says that a URL stays on this machine.
+func isLoopbackURL(rawURL string) bool {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return u.Hostname() == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }

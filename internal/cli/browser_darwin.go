@@ -1,0 +1,3 @@
+package cli
+
+func browser(path string) []string { return []string{"open", path} }

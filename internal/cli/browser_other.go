@@ -1,0 +1,5 @@
+//go:build !windows && !darwin
+
+package cli
+
+func browser(path string) []string { return []string{"xdg-open", path} }
