@@ -51,6 +51,7 @@ type Base struct {
 
 	nextMark     uint32 // of the scanning goroutine
 	betweenReads func() // in tests: called between the two looks at a file that is read
+	batchMost    int    // in tests: documents of a batch; 0 = batchDocuments
 
 	wake    chan struct{} // a job was queued
 	writing chan struct{} // holds a token of who changes records and catalog

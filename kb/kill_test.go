@@ -39,6 +39,7 @@ func childMain(dir string) int {
 		fmt.Println("new:", err)
 		return 1
 	}
+	b.batchMost = 2 * partSize // several batches of two parts without thousands of files
 	sub := bus.Subscribe(100_000)
 	go func() {
 		if err := b.Run(ctx); err != nil {
@@ -73,7 +74,7 @@ func TestAcknowledgedBatchesSurviveBeingKilled(t *testing.T) {
 	change := func(n int) { // new, changed, moved and removed files
 		for range n {
 			serial++
-			name := filepath.Join(root, fmt.Sprintf("ai-agents/a%d/c/%04d.md", rng.IntN(5), rng.IntN(4000)))
+			name := filepath.Join(root, fmt.Sprintf("ai-agents/a%d/c/%04d.md", rng.IntN(5), rng.IntN(1500)))
 			switch rng.IntN(10) {
 			case 0:
 				os.Remove(name)
@@ -86,9 +87,9 @@ func TestAcknowledgedBatchesSurviveBeingKilled(t *testing.T) {
 			}
 		}
 	}
-	change(3000)
+	change(1200)
 	for round := range rounds {
-		change(1600)
+		change(700)
 		acked := killChild(t, dir, root, rng.IntN(4), rng.IntN(30))
 		checkAfterKill(t, round, dir, acked)
 	}

@@ -1,6 +1,7 @@
 package kb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -297,6 +298,7 @@ type batch struct {
 	deletes []string
 	bytes   int
 	ids     map[string]*put // claimed by puts of this batch
+	most    int             // documents; 0 = batchDocuments
 }
 
 // put is one document to be written.
@@ -326,7 +328,7 @@ func (t *batch) add(p *put) {
 }
 
 func (t *batch) full() bool {
-	return len(t.puts)+len(t.removed) >= batchDocuments || t.bytes >= batchBytes
+	return len(t.puts)+len(t.removed) >= cmp.Or(t.most, batchDocuments) || t.bytes >= batchBytes
 }
 
 func (t *batch) empty() bool { return len(t.puts)+len(t.removed) == 0 }

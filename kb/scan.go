@@ -47,7 +47,7 @@ func (b *Base) scanRoot(ctx context.Context, j *running, root Root) error {
 	}
 	defer func() { _ = dir.Close() }()
 	b.nextMark++
-	s := &scan{b: b, j: j, root: root, dir: dir, mark: b.nextMark, adopted: map[*row]bool{}}
+	s := &scan{b: b, j: j, root: root, dir: dir, mark: b.nextMark, adopted: map[*row]bool{}, batch: batch{most: b.batchMost}}
 	if j.hint == nil {
 		b.readLists(ctx, s)
 	}
@@ -405,7 +405,7 @@ func (s *scan) flush(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	err := s.b.commit(ctx, &s.batch, s.j)
-	s.batch = batch{}
+	s.batch = batch{most: s.b.batchMost}
 	return err
 }
 

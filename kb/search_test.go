@@ -165,6 +165,49 @@ func TestHitsWithoutARecordAreDropped(t *testing.T) {
 	}
 }
 
+func TestHitsAheadOfTheirRecordAreDropped(t *testing.T) {
+	docs := library()
+	for _, p := range docs {
+		p.Generation = 7
+	}
+	sh := newShelf(t, docs)
+	older := *sh.docs["b"] // the record was not committed with the batch that the index has
+	older.Generation = 6
+	sh.docs["b"] = &older
+	s := sh.searcher(t)
+	if res := search1(t, s, Request{Query: "quick"}); hitIDs(res) != "a" || res.Total != 1 {
+		t.Errorf("hits %s of %d", hitIDs(res), res.Total)
+	}
+	older.Generation = 8 // what changed since does not concern the index
+	if res := search1(t, s, Request{Query: "quick"}); res.Total != 2 {
+		t.Errorf("hits %s of %d", hitIDs(res), res.Total)
+	}
+}
+
+func TestLargeBatchIsWrittenInPartsAndFoundWhole(t *testing.T) {
+	x, err := Open(t.Context(), t.TempDir(), IndexOptions{Workers: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	var docs []*Parsed
+	for i := range 3*partSize + 50 {
+		docs = append(docs, parsed(fmt.Sprintf("d%04d", i), "Part", fmt.Sprintf("number n%04d of many", i)))
+	}
+	apply(t, x, 1, docs)
+	apply(t, x, 2, docs[:2*partSize], "d0649", "d0648")
+	if g, err := x.Generation(); err != nil || g != 2 {
+		t.Errorf("generation %d, %v", g, err)
+	}
+	if n := find(t, x, "many", SearchOptions{}).Total; n != len(docs)-2 {
+		t.Errorf("%d documents of %d", n, len(docs)-2)
+	}
+	for _, i := range []int{0, partSize - 1, partSize, 2*partSize + 1, len(docs) - 3} {
+		wantIDs(t, x, fmt.Sprintf("n%04d", i), docs[i].ID)
+	}
+	wantIDs(t, x, "n0649")
+}
+
 func TestSearchWithoutAnIndexIsDegraded(t *testing.T) {
 	sh := newShelf(t, library())
 	x := sh.index
