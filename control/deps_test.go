@@ -95,12 +95,13 @@ func TestStartBringsUpWhatIsNeededInOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.is("web running api running db running migrate exited alone stopped")
-		// db is healthy at its probe at 6 s, migrate takes 10 s more, api must be up before web.
+		// db is healthy when its line is seen, at 5.6 s, migrate takes 10 s more, api must be up before web.
+		const seen = 5600 * time.Millisecond
 		at := offsets(r.f.launches())
-		if at["db"] != 0 || at["migrate"] != 6*time.Second || at["api"] != 16*time.Second || at["web"] != 16*time.Second+settleTime {
+		if at["db"] != 0 || at["migrate"] != seen || at["api"] != seen+10*time.Second || at["web"] != seen+10*time.Second+settleTime {
 			t.Errorf("launches: %v", at)
 		}
-		if time.Since(begin) != 16*time.Second+2*settleTime || st.State != Running {
+		if time.Since(begin) != seen+10*time.Second+2*settleTime || st.State != Running {
 			t.Errorf("answered after %s", time.Since(begin))
 		}
 		nodes, edges := r.Graph()

@@ -58,7 +58,7 @@ func TestServiceSaysItIsReadyOverItsSocket(t *testing.T) {
 	if _, err := conn.Write([]byte("STATUS=loaded\nREADY=1")); err != nil {
 		t.Fatal(err)
 	}
-	limited, stop := context.WithTimeout(ctx, 20*time.Second)
+	limited, stop := context.WithTimeout(ctx, 60*time.Second)
 	defer stop()
 	s, err := m.find("a")
 	if err != nil {

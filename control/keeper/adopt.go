@@ -171,7 +171,11 @@ func (k *keeper) adopt(m *message, files []*os.File) {
 		if r.out == nil && r.err == nil {
 			return
 		}
-		if err := svc.openWriter(logs.Settings{}, r); err != nil {
+		conf := logs.Settings{}
+		if r.spec != nil {
+			conf = settings(&r.spec.Logs) // another run of it may write already
+		}
+		if err := svc.openWriter(conf, r); err != nil {
 			k.log.Error("read what a run wrote last", "run", r.id, "err", err)
 			closeAll([]*os.File{r.out, r.err})
 			return

@@ -112,7 +112,7 @@ func (r *rig) connect() {
 }
 
 func (r *rig) killAll() {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	all, err := r.client.Runs(ctx)
 	if err != nil {

@@ -252,6 +252,9 @@ func explain(path string, err error) error {
 	if errors.Is(err, syscall.ENOEXEC) {
 		return fmt.Errorf("command: %s is no program of this system, and has no #! line: %w", path, err)
 	}
+	if errors.Is(err, syscall.EAGAIN) {
+		return fmt.Errorf("no more processes can be started here, a limit is reached: %w", err)
+	}
 	return fmt.Errorf("command: %s: %w", path, err)
 }
 

@@ -105,11 +105,11 @@ func (s *Server) docsRows() []*row {
 		return func(w http.ResponseWriter, _ *http.Request) { s.assets.page(w, name, nil) }
 	}
 	return []*row{
-		raw("GET", "/openapi.json", viewer, "This document as JSON", func(w http.ResponseWriter, _ *http.Request) {
-			writeDocument(w, jsonType, s.docJSON)
+		raw("GET", "/openapi.json", viewer, "This document as JSON", func(w http.ResponseWriter, r *http.Request) {
+			s.writeDocument(w, r, jsonType, s.docs().json)
 		}, docOf(jsonType, "OpenAPI 3.1"), g),
-		raw("GET", "/openapi.yaml", viewer, "This document as YAML", func(w http.ResponseWriter, _ *http.Request) {
-			writeDocument(w, "application/yaml", s.docYAML)
+		raw("GET", "/openapi.yaml", viewer, "This document as YAML", func(w http.ResponseWriter, r *http.Request) {
+			s.writeDocument(w, r, "application/yaml", s.docs().yaml)
 		}, docOf("application/yaml", "OpenAPI 3.1"), g),
 		raw("GET", "/docs", viewer, "The API, to try out in a browser", page("docs.html"), docOf("text/html", "Swagger UI, without the internet"), g, free),
 		raw("GET", "/redoc", viewer, "The API, to read in a browser", page("redoc.html"), docOf("text/html", "Redoc, without the internet"), g, free),
@@ -117,7 +117,17 @@ func (s *Server) docsRows() []*row {
 	}
 }
 
-func writeDocument(w http.ResponseWriter, mime string, body []byte) {
+// documents are the OpenAPI document in both forms.
+type documents struct {
+	json, yaml []byte
+	err        error // a mistake in the table of routes, which a test would have found
+}
+
+func (s *Server) writeDocument(w http.ResponseWriter, r *http.Request, mime string, body []byte) {
+	if err := s.docs().err; err != nil {
+		s.fail(w, r, problemOf(err))
+		return
+	}
 	w.Header().Set("Content-Type", mime)
 	w.Header().Set("Cache-Control", "no-cache")
 	_, _ = w.Write(body) // the client is gone when this fails

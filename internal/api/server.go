@@ -103,8 +103,7 @@ type Server struct {
 	feeds     feeds
 	assets    *assets
 	site      *web.Site
-	docJSON   []byte
-	docYAML   []byte
+	docs      func() documents // written when they are first asked for: a tenth of a second that a start need not take
 
 	instanceOnce sync.Once
 	instanceID   string
@@ -156,9 +155,7 @@ func newServer(o Options, extra func(*Server) []*row) (*Server, error) {
 	if err := s.register(rows); err != nil {
 		return nil, err
 	}
-	if s.docJSON, s.docYAML, err = s.document(); err != nil {
-		return nil, err
-	}
+	s.docs = sync.OnceValue(func() (d documents) { d.json, d.yaml, d.err = s.document(); return d })
 	if o.Auth != nil {
 		o.Auth.OnRevoked(s.live.end)
 	}
