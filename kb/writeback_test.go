@@ -45,7 +45,7 @@ func TestDecisionsAreWrittenBackWhereThatIsWanted(t *testing.T) {
 	root := t.TempDir()
 	old := "# T\n\n**Source:** X\n**Confidence:** 90%\n\n---\n\n## Key Insights\n\n1. One.\n"
 	for name, text := range map[string]string{
-		"a/c/old.md": old, "a/c/front.md": "---\nid: front\nstatus: pending\n---\nbody\n", "a/c/data.json": `{"key_insights":["x"]}`, "a/c/changed.md": "# before\n",
+		"a/c/old.md": old, "a/c/front.md": "---\nid: front\nstatus: pending\n---\nbody\n", "a/c/data.json": `{"key_insights":["x"]}`, "b/changed.md": "# before\n",
 		"a/c/broken.md": "---\ntitle: [\n---\nbody\n",
 	} {
 		writeFile(t, filepath.Join(root, name), text)
@@ -95,8 +95,8 @@ func TestDecisionsAreWrittenBackWhereThatIsWanted(t *testing.T) {
 	check(t, "as it was", read("a/c/front.md"), "---\nid: front\nstatus: pending\n---\nbody\n")
 
 	// What cannot be written is decided all the same.
-	writeFile(t, filepath.Join(root, "a/c/changed.md"), "# after, longer\n")
-	cases := map[string]string{"a/c/data.json": "Markdown", "a/c/changed.md": "changed since", "a/c/broken.md": "more than its status"}
+	writeFile(t, filepath.Join(root, "b/changed.md"), "# after, longer\n")
+	cases := map[string]string{"a/c/data.json": "Markdown", "b/changed.md": "changed since", "a/c/broken.md": "more than its status"}
 	if runtime.GOOS != "windows" {
 		cases["a/c/link.md"] = "link"
 	}
