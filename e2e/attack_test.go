@@ -143,8 +143,18 @@ func TestAttackOtherUserOnLoopback(t *testing.T) {
 	needRoot(t)
 	d := serve(t, launch{})
 	for _, c := range []struct{ method, path string }{
-		{"POST", "/-/reload"}, {"GET", "/api/backup"}, {"POST", "/api/services"}, {"GET", "/api/services"}, {"GET", "/api/events"}, {"POST", "/api/keys"},
-		{"GET", "/api/audit"}, {"POST", "/api/auth/codes"}, {"POST", "/mcp"}, {"GET", "/api/config"}, {"GET", "/nothing"}, {"POST", "/health"},
+		{"POST", "/-/reload"},
+		{"GET", "/api/backup"},
+		{"POST", "/api/services"},
+		{"GET", "/api/services"},
+		{"GET", "/api/events"},
+		{"POST", "/api/keys"},
+		{"GET", "/api/audit"},
+		{"POST", "/api/auth/codes"},
+		{"POST", "/mcp"},
+		{"GET", "/api/config"},
+		{"GET", "/nothing"},
+		{"POST", "/health"},
 	} {
 		for name, more := range map[string][]string{
 			"plain": nil, "forwarded": {"-H", "X-Forwarded-For: 127.0.0.1"}, "says localhost": {"-H", "Origin: " + d.url}, "wrong key": {"-H", "X-API-Key: cc_a_b"},

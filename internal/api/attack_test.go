@@ -368,8 +368,17 @@ func TestAttackSocketHijack(t *testing.T) {
 		sockets++
 		url := strings.Replace(b.url, "http", "ws", 1) + pathParameter.ReplaceAllString(r.path, "x")
 		for _, origins := range [][]string{
-			{"http://evil.example"}, {"null"}, {""}, {"file://"}, {"http://localhost:3000", "http://evil.example"}, {"http://localhost:3000.evil.example"},
-			{"http://localhost:30000"}, {"https://localhost:3000"}, {"ws://localhost:3000"}, {b.url + "/"}, {"http://127.0.0.1:1"},
+			{"http://evil.example"},
+			{"null"},
+			{""},
+			{"file://"},
+			{"http://localhost:3000", "http://evil.example"},
+			{"http://localhost:3000.evil.example"},
+			{"http://localhost:30000"},
+			{"https://localhost:3000"},
+			{"ws://localhost:3000"},
+			{b.url + "/"},
+			{"http://127.0.0.1:1"},
 		} {
 			before := b.reached.Load()
 			_, res, err := websocket.DefaultDialer.DialContext(t.Context(), url, http.Header{"Origin": origins})

@@ -48,7 +48,8 @@ func TestAuditSaysWhoDidWhat(t *testing.T) {
 			typed(srv, "POST", "/test/half", operator, "Change and fail", put(true)),
 			typed(srv, "POST", "/test/none/{what}", operator, "Change nothing", func(context.Context, *struct {
 				What string `path:"what"`
-			}) (*answerOf[DoneBody], error) {
+			},
+			) (*answerOf[DoneBody], error) {
 				return ok(done("")), nil
 			}),
 			typed(srv, "POST", "/test/undone", operator, "Roll back", func(ctx context.Context, _ *noInput) (*answerOf[DoneBody], error) {

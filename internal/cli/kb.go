@@ -197,8 +197,15 @@ func (e *env) kbCreator(c *call) error {
 	return e.print(raw, func() error {
 		t := newTable("", "")
 		for _, row := range [][2]string{
-			{"id", b.Creator.ID}, {"name", b.Creator.Name}, {"handle", b.Creator.Handle}, {"channel", b.Creator.URL}, {"subscribers", b.Creator.Subscribers},
-			{"priority", b.Creator.Priority}, {"focus", b.Creator.Focus}, {"notes", b.Creator.Notes}, {"files", strconv.Itoa(b.Creator.Files)},
+			{"id", b.Creator.ID},
+			{"name", b.Creator.Name},
+			{"handle", b.Creator.Handle},
+			{"channel", b.Creator.URL},
+			{"subscribers", b.Creator.Subscribers},
+			{"priority", b.Creator.Priority},
+			{"focus", b.Creator.Focus},
+			{"notes", b.Creator.Notes},
+			{"files", strconv.Itoa(b.Creator.Files)},
 		} {
 			if row[1] != "" {
 				t.add(row[0], row[1])

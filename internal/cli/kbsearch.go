@@ -236,9 +236,19 @@ func (e *env) kbFileCmd() *cobra.Command {
 		return e.print(raw, func() error {
 			t := newTable("", "")
 			for _, row := range [][2]string{
-				{"title", b.Title}, {"id", b.ID}, {"path", b.Path}, {"agent", b.Agent}, {"category", b.Category}, {"creator", b.Source}, {"url", b.URL},
-				{"type", b.Type}, {"confidence", percentOf(b.Confidence)}, {"status", b.Status}, {"changed", shownTime(&b.Modified)},
-				{"size", fmt.Sprintf("%s, %d words", bytesText(float64(b.Size)), b.Insights.Words)}, {"warnings", strings.Join(b.Warnings, "; ")},
+				{"title", b.Title},
+				{"id", b.ID},
+				{"path", b.Path},
+				{"agent", b.Agent},
+				{"category", b.Category},
+				{"creator", b.Source},
+				{"url", b.URL},
+				{"type", b.Type},
+				{"confidence", percentOf(b.Confidence)},
+				{"status", b.Status},
+				{"changed", shownTime(&b.Modified)},
+				{"size", fmt.Sprintf("%s, %d words", bytesText(float64(b.Size)), b.Insights.Words)},
+				{"warnings", strings.Join(b.Warnings, "; ")},
 			} {
 				if row[1] != "" {
 					t.add(row[0], row[1])
