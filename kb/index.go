@@ -46,7 +46,7 @@ func (e *DamagedError) Error() string { return fmt.Sprintf("index %s is damaged:
 func (e *DamagedError) Unwrap() error { return e.Err }
 
 // BleveIndex is a full-text index of documents, kept in a folder by bleve's storage engine (scorch): segments of immutable
-// files that are merged in the background. What documents match and how they rank is ours, see docs/adr/0007.
+// files that are merged in the background. What documents match and how they rank is ours, see docs/adr/0009.
 //
 // All methods may be called from several goroutines at once. Apply calls are carried out one after the other; searches never
 // wait for them.

@@ -16,7 +16,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 )
 
-// How a search ranks; chosen by measuring, see docs/adr/0007.
+// How a search ranks; chosen by measuring, see docs/adr/0009.
 const (
 	bm25K1 = 1.2
 	bm25B  = 0.5

@@ -38,7 +38,7 @@ func kinds() []kind {
 const defaultTimeout = 15 * time.Second
 
 // errURL is said instead of what a parser says, which would quote the URL.
-var errURL = errors.New("cannot be read as a URL; accepted: scheme://...")
+var errURL = errors.New("cannot be read as a URL; accepted: scheme:// and what the service needs")
 
 func kindOf(c *ChannelSettings) (*kind, *url.URL, error) {
 	if strings.TrimSpace(c.URL) == "" {

@@ -32,12 +32,12 @@ func TestCrashesWithinTheWaitAreOneMessage(t *testing.T) {
 		// It is being sent: what comes now is another message, and waits for more of its kind.
 		b.rows[0].Sending = true
 		b.event("service.crashed", "web")
-		if len(b.rows) != 2 || b.rows[1].NotBefore.Sub(time.Now()) != b.st.GroupInterval {
+		if len(b.rows) != 2 || time.Until(b.rows[1].NotBefore) != b.st.GroupInterval {
 			t.Fatalf("got %+v", b.rows)
 		}
 		// News does not wait for it, and takes it along.
 		b.event("service.failed", "db")
-		if len(b.rows) != 2 || b.rows[1].NotBefore.Sub(time.Now()) != b.st.GroupWait || len(b.rows[1].Items) != 2 {
+		if len(b.rows) != 2 || time.Until(b.rows[1].NotBefore) != b.st.GroupWait || len(b.rows[1].Items) != 2 {
 			t.Errorf("got %+v", b.rows[1])
 		}
 	})
@@ -104,7 +104,7 @@ func TestQuietHoursHoldAllButCriticalAndSummarise(t *testing.T) {
 		if !held.Held || len(held.Items) != 2 || held.NotBefore.UTC().Format("15:04") != "07:00" {
 			t.Errorf("held: %+v", held)
 		}
-		if now.Held || brief(now.Items) != "service_failed firing db" || now.NotBefore.Sub(time.Now()) != b.st.GroupWait {
+		if now.Held || brief(now.Items) != "service_failed firing db" || time.Until(now.NotBefore) != b.st.GroupWait {
 			t.Errorf("told at once: %+v", now)
 		}
 		if title := messageOf(&held, "").Title; !strings.HasPrefix(title, "[QUIET HOURS, WARNING] 2 notifications") {

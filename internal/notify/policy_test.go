@@ -220,7 +220,7 @@ func TestMuteAndMaintenanceSilenceAndEnd(t *testing.T) {
 		b.want(b.look(59*time.Minute, read), "service_failed resolved other")
 		b.want(b.look(2*time.Minute, read), "service_failed firing web") // the mute has ended, it fires still
 		b.want(b.event("service.failed", "db"), "service_failed firing db")
-		time.Sleep(now.Add(3*time.Hour + 30*time.Minute).Sub(time.Now()))
+		time.Sleep(time.Until(now.Add(3*time.Hour + 30*time.Minute)))
 		b.want(b.event("service.crashed", "db"), "")
 		b.want(b.event("service.crashed", "web"), "service_crashed firing web")
 		// What began and ended while it was muted is never told.
