@@ -19,7 +19,7 @@ import (
 )
 
 // patience is how long a test waits for something that normally takes milliseconds.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 var binary string
 

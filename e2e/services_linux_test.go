@@ -276,7 +276,9 @@ func TestKilledDaemonTouchesNoServiceAndLosesNoExit(t *testing.T) {
 		return v
 	}
 	for i := range each {
-		d.waitFor(fmt.Sprintf("every exit of crash%d is counted, once", i), func() bool { return crashes(i) == count(i) })
+		noted, counted := 0.0, 0.0
+		waitFor(t, fmt.Sprintf("every exit of crash%d is counted, once", i), func() bool { noted, counted = count(i), crashes(i); return counted == noted },
+			func() string { return fmt.Sprintf("noted %v, counted %v\n%s", noted, counted, d.log) })
 		ends := 0.0
 		s.lines(fmt.Sprintf("crash%d", i), func(stream, text string) {
 			if stream == "keeper" && strings.HasPrefix(text, "end ") {

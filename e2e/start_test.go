@@ -159,9 +159,11 @@ func TestUnwritableStorageSaysWhichAndWhy(t *testing.T) {
 }
 
 func TestListenersForOthersNeedCredentials(t *testing.T) {
-	code, said := fails(t, launch{addr: "0.0.0.0:0"})
-	if code != 1 || !strings.Contains(said, "basic_auth_users") {
-		t.Errorf("exit code %d, said %q: want 1 and what to set", code, said)
+	for args, want := range map[string]string{"": "web.config_file", "--web.insecure": "basic_auth_users"} {
+		code, said := fails(t, launch{addr: "0.0.0.0:0", args: strings.Fields(args)})
+		if code != 1 || !strings.Contains(said, want) {
+			t.Errorf("with %q: exit code %d, said %q: want 1 and %q", args, code, said, want)
+		}
 	}
 }
 

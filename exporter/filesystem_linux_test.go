@@ -186,7 +186,7 @@ func TestMountsAreShownOnceEach(t *testing.T) {
 		{"/sys/fs/cgroup", false, "", false, false, false},
 		{"/etc/hosts", true, "/dev/sda2", false, true, false},
 		{"/data", true, "/dev/sdc1", false, true, false}, // mounted over another
-		{"/srv/with blank\tand tab", true, "//server/share", false, true, false},
+		{`/srv/with blank\x09and tab`, true, "//server/share", false, true, false},
 		{"/srv/back\\slash", true, "/dev/sdd1", false, true, true},
 		{"/srv/bad\uFFFD", true, "/dev/sde1", false, true, true},
 		{"/run", true, "tmpfs", false, true, false},

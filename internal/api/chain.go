@@ -38,8 +38,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	info.http, info.ip = r, s.clientIP(r)
 	info.token = takeToken(r, info.row)
 	w.Header().Set("X-Request-Id", info.id)
-	timeBody(w, r, info)
-	s.handler.ServeHTTP(&responseWriter{ResponseWriter: w}, r.WithContext(context.WithValue(r.Context(), requestKey{}, info)))
+	ours := r.WithContext(context.WithValue(r.Context(), requestKey{}, info))
+	timeBody(w, ours, info)
+	s.handler.ServeHTTP(&responseWriter{ResponseWriter: w}, ours)
 }
 
 var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}

@@ -23,7 +23,8 @@ type timedBody struct {
 	until time.Time
 }
 
-// timeBody begins the time of a request's body before anybody has looked at it: an answer of 401 waits for it too.
+// timeBody begins the time of a request's body before anybody has looked at it: an answer of 401 waits for it too. r must not be the
+// server's own request: net/http looks into that one's body to let an answer arrive that was given before the body was read.
 func timeBody(w http.ResponseWriter, r *http.Request, info *request) {
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return
