@@ -22,7 +22,7 @@ function row(id: keyof typeof routes, title: string, icon: IconName, key: string
 export const PAGES: PageRow[] = [
   row('overview', 'Overview', 'overview', 'o', true, () => import('./pages/overview/Overview')),
   row('services', 'Services', 'services', 's', true, () => import('./pages/services/Services')),
-  row('service', 'Service', 'services', undefined, false),
+  row('service', 'Service', 'services', undefined, false, () => import('./pages/service/Service')),
   row('jobs', 'Jobs', 'jobs', 'j', true),
   row('processes', 'Processes', 'processes', 'p', true),
   row('ports', 'Ports', 'ports', 't', true),
