@@ -23,7 +23,7 @@ export const PAGES: PageRow[] = [
   row('overview', 'Overview', 'overview', 'o', true, () => import('./pages/overview/Overview')),
   row('services', 'Services', 'services', 's', true, () => import('./pages/services/Services')),
   row('service', 'Service', 'services', undefined, false, () => import('./pages/service/Service')),
-  row('jobs', 'Jobs', 'jobs', 'j', true),
+  row('jobs', 'Jobs', 'jobs', 'j', true, () => import('./pages/jobs/Jobs')),
   row('processes', 'Processes', 'processes', 'p', true),
   row('ports', 'Ports', 'ports', 't', true),
   row('knowledge', 'Knowledge', 'knowledge', 'k', true),
