@@ -21,7 +21,7 @@ test('a job is run, its run is in the history, and its log can be read', async (
   const { page } = await openPage(browser.context, server.url + '/jobs?job=demo-job')
   await page.getByText('every day at 03:00').waitFor()
   await page.getByText('No runs yet').waitFor()
-  await page.getByRole('button', { name: 'Run Demo job now' }).click()
+  await page.getByRole('button', { name: 'Run now: Demo job' }).click()
   const list = page.getByRole('list', { name: 'Runs of demo-job' })
   await list.getByText('success', { exact: true }).waitFor()
   const { body } = await server.api('/api/jobs/demo-job/runs')
@@ -33,10 +33,10 @@ test('a job is run, its run is in the history, and its log can be read', async (
 
 test('a run is cancelled after a question', async () => {
   const { page } = await openPage(browser.context, server.url + '/jobs?job=demo-long')
-  await page.getByRole('button', { name: 'Run Long job now' }).click()
+  await page.getByRole('button', { name: 'Run now: Long job' }).click()
   await page.getByRole('button', { name: 'Cancel Long job' }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Cancel the run' }).click()
-  await page.getByRole('button', { name: 'Run Long job now' }).waitFor()
+  await page.getByRole('button', { name: 'Run now: Long job' }).waitFor()
   await until('the run to end', async () => (await server.api('/api/jobs/demo-long/runs')).body.runs[0].finished_at)
   assert.equal((await server.api('/api/jobs')).body.jobs.find((j) => j.name === 'demo-long').status === 'running', false)
   await page.close()

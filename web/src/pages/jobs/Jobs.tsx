@@ -87,7 +87,7 @@ export default function Jobs() {
         <Button size="compact-sm" variant="default" loading={action.isPending && action.variables.job.name === j.name} aria-label={`Cancel ${j.display_name}`}
           onClick={() => setQuestion({ title: `Cancel ${j.display_name}?`, text: 'The run that is going on is stopped, as a service is.', confirm: 'Cancel the run', danger: true, call: callOf(j.name, 'cancel'), run: () => action.mutateAsync({ job: j, verb: 'cancel' }).catch(() => {}) })}>Cancel</Button>
       ) : (
-        <Button size="compact-sm" variant="default" leftSection={<Icon name="play" size={12} />} loading={action.isPending && action.variables.job.name === j.name} aria-label={`Run ${j.display_name} now`} onClick={() => action.mutate({ job: j, verb: 'run' })}>Run now</Button>
+        <Button size="compact-sm" variant="default" leftSection={<Icon name="play" size={12} />} loading={action.isPending && action.variables.job.name === j.name} aria-label={`Run now: ${j.display_name}`} onClick={() => action.mutate({ job: j, verb: 'run' })}>Run now</Button>
       )}
       <Menu position="bottom-end" width={200}>
         <Menu.Target><ActionIcon variant="subtle" color="gray" aria-label={`More for ${j.display_name}`}><Icon name="more" /></ActionIcon></Menu.Target>

@@ -1,5 +1,5 @@
 // All services: their state as it is, and the buttons to change it.
-import { useMemo, useState } from 'react'
+import { lazy, Suspense, useMemo, useState } from 'react'
 import { ActionIcon, Button, Checkbox, Menu, SegmentedControl, TextInput, Tooltip } from '@mantine/core'
 import { Link, useLocation, useSearchParams } from 'wouter'
 import type { Service } from '../../api/client'
@@ -16,6 +16,8 @@ import { bulkCall, callOf, useBulk, usePending, type Verb } from './actions'
 import { up, useAsk } from './ask'
 import { useServiceUsage } from './usage'
 import s from './services.module.css'
+
+const EditService = lazy(() => import('./EditService'))
 
 const FILTERS = {
   all: { label: 'All', test: () => true },
@@ -153,7 +155,7 @@ export default function Services() {
 
   const running = list?.filter((x) => x.status === 'running').length
   return (
-    <Page title="Services" note={list ? `${running} of ${list.length} running` : undefined}>
+    <Page title="Services" note={list ? `${running} of ${list.length} running` : undefined} side={<Button size="xs" onClick={() => set('add', '1')}>Add service</Button>}>
       <Card flush label="Services" className={stale ? 'stale' : ''}>
         <div className={s.bar} style={{ paddingTop: 2 }}>
           <TextInput size="xs" w={220} placeholder="Search services" aria-label="Search services" value={text} onChange={(e) => set('q', e.currentTarget.value)} leftSection={<Icon name="search" size={14} />} data-search />
@@ -187,6 +189,7 @@ export default function Services() {
             )} />
         )}
       </Card>
+      {search.get('add') ? <Suspense><EditService opened onClose={() => set('add', null)} /></Suspense> : null}
       <ConfirmDialog question={question} onClose={() => setQuestion(null)} />
     </Page>
   )
