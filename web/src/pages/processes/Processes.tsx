@@ -97,7 +97,7 @@ export default function Processes() {
     { id: 'name', header: 'Process', sort: sorted((p) => p.name.toLowerCase()), cell: ({ row: p, depth }) => <span className={s.name} style={{ paddingLeft: Math.min(depth, 12) * 18 }}><b>{p.name}</b><small title={p.cmdline}>{p.cmdline || `[${p.name}]`}</small></span> },
     { id: 'pid', header: 'PID', right: true, sort: sorted((p) => p.pid), cell: ({ row: p }) => p.pid },
     { id: 'user', header: 'User', sort: sorted((p) => p.user), cell: ({ row: p }) => p.user },
-    { id: 'cpu', header: 'CPU', right: true, sort: sorted((p) => p.cpu_percent), cell: ({ row: p }) => <span title="100 % is one core">{percent(p.cpu_percent)}</span> },
+    { id: 'cpu', header: 'CPU', right: true, sort: sorted((p) => p.cpu_percent), cell: ({ row: p }) => <span className="nowrap" title="100 % is one core">{percent(p.cpu_percent)}</span> },
     { id: 'memory', header: 'Memory', right: true, sort: sorted((p) => p.memory_rss), cell: ({ row: p }) => <Bytes value={p.memory_rss} /> },
     { id: 'threads', header: 'Threads', right: true, sort: sorted((p) => p.threads), cell: ({ row: p }) => number(p.threads) },
     { id: 'age', header: 'Running for', right: true, sort: sorted((p) => -Date.parse(p.start_time)), cell: ({ row: p }) => <Since at={p.start_time} /> },
@@ -109,7 +109,7 @@ export default function Processes() {
     <Page title="Processes" note={short.data ? `${number(short.data.count)} in all${more ? `, the ${MOST} with the most CPU here; search looks at all` : ''}` : undefined}>
       <Card flush label="Processes" className={stale ? 'stale' : ''}>
         <div className={s.bar}>
-          <TextInput size="xs" w={260} placeholder="Name, command, user, service or PID" aria-label="Search processes" value={text} onChange={(e) => set('q', e.currentTarget.value)} leftSection={<Icon name="search" size={14} />} data-search />
+          <TextInput size="xs" w={300} placeholder="Name, command, user, service or PID" aria-label="Search processes" value={text} onChange={(e) => set('q', e.currentTarget.value)} leftSection={<Icon name="search" size={14} />} data-search />
           <SegmentedControl size="xs" aria-label="View" value={asTree ? 'tree' : 'list'} onChange={(v) => set('view', v === 'tree' ? v : null)} data={[{ value: 'list', label: 'List' }, { value: 'tree', label: 'Tree' }]} />
           {text && all ? <span className={`${s.end} num`}>{number(rows.length)} shown</span> : null}
         </div>
