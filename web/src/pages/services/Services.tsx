@@ -1,9 +1,9 @@
 // All services: their state as it is, and the buttons to change it.
-import { useMemo, useState } from 'react'
+import { lazy, Suspense, useMemo, useState } from 'react'
 import { ActionIcon, Button, Checkbox, Menu, SegmentedControl, TextInput, Tooltip } from '@mantine/core'
 import { Link, useLocation, useSearchParams } from 'wouter'
 import type { Service } from '../../api/client'
-import { ConfirmDialog, CurlItem, type Question } from '../../components/actions'
+import { ConfirmDialog, CurlItem } from '../../components/actions'
 import { DataTable, type Column } from '../../components/DataTable'
 import { Icon } from '../../components/icons'
 import { Sparkline } from '../../components/LiveChart'
@@ -12,9 +12,12 @@ import { Since, TimeText } from '../../components/values'
 import { bytes, bytesExact, number, percent } from '../../format'
 import { useLive } from '../../live/store'
 import { built, href } from '../../pages'
-import { bulkCall, callOf, useAction, useBulk, usePending, type Verb } from './actions'
+import { bulkCall, callOf, useBulk, usePending, type Verb } from './actions'
+import { up, useAsk } from './ask'
 import { useServiceUsage } from './usage'
 import s from './services.module.css'
+
+const EditService = lazy(() => import('./EditService'))
 
 const FILTERS = {
   all: { label: 'All', test: () => true },
@@ -23,8 +26,6 @@ const FILTERS = {
   problems: { label: 'Problems', test: (x: Service) => x.status === 'error' || x.state === 'backoff' || x.health === 'unhealthy' },
 } as const
 type Filter = keyof typeof FILTERS
-
-const up = (x: Service) => x.status === 'running' || x.status === 'starting'
 
 function Name({ service: x }: { service: Service }) {
   return (
@@ -60,12 +61,10 @@ export default function Services() {
   const stale = useLive((l) => l.connection === 'lost')
   const usage = useServiceUsage()
   const pending = usePending()
-  const action = useAction()
   const bulk = useBulk()
   const [, go] = useLocation()
   const [search, setSearch] = useSearchParams() // what is shown has an address
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set())
-  const [question, setQuestion] = useState<Question | null>(null)
 
   const text = search.get('q') ?? ''
   const tag = search.get('tag')
@@ -78,6 +77,7 @@ export default function Services() {
   }, { replace: true })
 
   const list = useMemo(() => all?.filter((x) => x.type !== 'job'), [all])
+  const { ask, question, setQuestion } = useAsk(list)
   const tags = useMemo(() => [...new Set(list?.flatMap((x) => x.tags ?? []))].sort(), [list])
   const rows = useMemo(() => {
     const want = text.toLowerCase()
@@ -86,15 +86,6 @@ export default function Services() {
   }, [list, filter, tag, text])
   const picked = rows.filter((x) => chosen.has(x.name)).map((x) => x.name)
 
-  const ask = (x: Service, verb: Verb) => {
-    const needed = (list ?? []).filter((o) => up(o) && o.depends_on?.includes(x.name)).map((o) => o.display_name)
-    const run = (cascade: boolean) => action.mutateAsync({ service: x, verb, cascade }).catch(() => {}) // the message tells
-    if ((verb === 'stop' || verb === 'kill') && needed.length > 0) {
-      setQuestion({ title: `${verb === 'stop' ? 'Stop' : 'Kill'} ${x.display_name}?`, text: <>{needed.join(', ')} need{needed.length === 1 ? 's' : ''} it and will be stopped first.</>, confirm: 'Stop all of them', danger: true, call: callOf(x.name, verb, true), run: () => run(true) })
-    } else if (verb === 'kill') {
-      setQuestion({ title: `Kill ${x.display_name}?`, text: 'All its processes end at once, without a chance to save anything.', confirm: 'Kill', danger: true, call: callOf(x.name, verb), run: () => run(false) })
-    } else void run(false)
-  }
   const doMany = (verb: Verb, names: string[]) => {
     const run = () => bulk.mutateAsync({ verb, names }).catch(() => {})
     if (verb === 'start') return void run()
@@ -164,7 +155,7 @@ export default function Services() {
 
   const running = list?.filter((x) => x.status === 'running').length
   return (
-    <Page title="Services" note={list ? `${running} of ${list.length} running` : undefined}>
+    <Page title="Services" note={list ? `${running} of ${list.length} running` : undefined} side={<Button size="xs" onClick={() => set('add', '1')}>Add service</Button>}>
       <Card flush label="Services" className={stale ? 'stale' : ''}>
         <div className={s.bar} style={{ paddingTop: 2 }}>
           <TextInput size="xs" w={220} placeholder="Search services" aria-label="Search services" value={text} onChange={(e) => set('q', e.currentTarget.value)} leftSection={<Icon name="search" size={14} />} data-search />
@@ -198,6 +189,7 @@ export default function Services() {
             )} />
         )}
       </Card>
+      {search.get('add') ? <Suspense><EditService opened onClose={() => set('add', null)} /></Suspense> : null}
       <ConfirmDialog question={question} onClose={() => setQuestion(null)} />
     </Page>
   )

@@ -1,0 +1,129 @@
+// The processes of the machine: sorted, filtered, as a tree, and ended after a question. A process is told apart by its pid and
+// the time it began: a pid that was given to another one meanwhile is refused by the server.
+import { useMemo, useState } from 'react'
+import { keepPreviousData, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { ActionIcon, Menu, SegmentedControl, TextInput } from '@mantine/core'
+import { Link, useSearchParams } from 'wouter'
+import { api, getJSON, unwrap, type Schemas } from '../../api/client'
+import { ConfirmDialog, CurlItem, type Question } from '../../components/actions'
+import { DataTable, type Column } from '../../components/DataTable'
+import { Icon } from '../../components/icons'
+import { toast } from '../../components/toasts'
+import { Badge, Card, EmptyState, ErrorState, Page, SkeletonRows, Tag } from '../../components/ui'
+import { Bytes, Since, TimeText } from '../../components/values'
+import { number, percent } from '../../format'
+import { useLive } from '../../live/store'
+import { href } from '../../pages'
+import { tree, type Placed } from './tree'
+import s from './processes.module.css'
+
+type Process = Schemas['ProcessRow']
+type Signal = 'SIGTERM' | 'SIGKILL'
+const MOST = 500 // what the server lists at once: those with the most CPU
+
+const processesQuery = (search: string) => ({
+  queryKey: ['processes', search], refetchInterval: 4_000, placeholderData: keepPreviousData,
+  queryFn: () => unwrap(api.GET('/api/system/processes', { params: { query: { limit: MOST, search: search || undefined } } })),
+})
+const meQuery = { queryKey: ['me'], queryFn: () => getJSON<{ access: string }>('/api/auth/me'), staleTime: 60_000 }
+const killCall = (p: Process, signal: Signal) => ({ method: 'POST' as const, path: `/api/system/processes/${p.pid}/kill`, body: { signal, start_ticks: p.start_ticks } })
+
+const STATES: Record<string, 'ok' | 'bad' | 'warn' | 'idle'> = { running: 'ok', zombie: 'bad', 'disk-sleep': 'warn', stopped: 'warn' }
+
+function useKill() {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: ({ p, signal }: { p: Process; signal: Signal }) =>
+      unwrap(api.POST('/api/system/processes/{pid}/kill', { params: { path: { pid: p.pid } }, body: { signal, start_ticks: p.start_ticks } })),
+    onSuccess: (answer) => toast.done(answer.message),
+    onError: (error, { p }) => toast.failed(`${p.name} (${p.pid}) was not ended`, error),
+    onSettled: () => void client.invalidateQueries({ queryKey: ['processes'] }),
+  })
+}
+
+export default function Processes() {
+  const me = useQuery(meQuery)
+  const stale = useLive((l) => l.connection === 'lost')
+  const kill = useKill()
+  const [search, setSearch] = useSearchParams()
+  const [question, setQuestion] = useState<Question | null>(null)
+  const text = search.get('q') ?? ''
+  const asTree = search.get('view') === 'tree'
+  const short = useQuery(processesQuery(''))
+  const more = (short.data?.count ?? 0) > MOST // then the server searches: not all are here
+  const found = useQuery({ ...processesQuery(text), enabled: more && text !== '' && !asTree && !/^\d+$/.test(text) })
+  const q = found.data && !asTree && text ? found : short
+  const set = (name: string, value: string | null) => setSearch((old) => {
+    const next = new URLSearchParams(old)
+    if (value) next.set(name, value)
+    else next.delete(name)
+    return next
+  }, { replace: true })
+
+  const all = q.data?.processes
+  const rows: readonly Placed<Process>[] = useMemo(() => {
+    const want = text.toLowerCase()
+    const match = (p: Process) => !want || String(p.pid) === want || `${p.name} ${p.cmdline} ${p.user} ${p.service ?? ''}`.toLowerCase().includes(want)
+    if (asTree) return tree(all ?? [], match, (a, b) => a.pid - b.pid)
+    return (all ?? []).filter(match).map((row) => ({ row, depth: 0, children: 0 }))
+  }, [all, text, asTree])
+
+  const ask = (p: Process, signal: Signal) => setQuestion({
+    title: `${signal === 'SIGTERM' ? 'End' : 'Kill'} ${p.name}?`, confirm: signal === 'SIGTERM' ? 'End it' : 'Kill it', danger: true, call: killCall(p, signal),
+    text: (
+      <>
+        <p>Process <b>{p.pid}</b> of {p.user}, began <TimeText at={p.start_time} />.{p.service ? <> It belongs to the service <b>{p.service}</b>, which may be started again by its rules.</> : null}</p>
+        <p className="mono" style={{ margin: '8px 0', overflowWrap: 'anywhere' }}>{p.cmdline.slice(0, 400)}</p>
+        <p className="muted">{signal === 'SIGTERM' ? 'It is asked to end (SIGTERM) and may save what it has.' : 'It ends at once (SIGKILL), without a chance to save anything.'}</p>
+      </>
+    ),
+    run: () => kill.mutateAsync({ p, signal }).catch(() => {}), // the message tells
+  })
+
+  const actions = (p: Process) => (me.data && me.data.access !== 'admin' ? null : (
+    <Menu position="bottom-end" width={200}>
+      <Menu.Target><ActionIcon variant="subtle" color="gray" aria-label={`More for ${p.name} ${p.pid}`}><Icon name="more" /></ActionIcon></Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Item leftSection={<Icon name="stop" size={16} />} onClick={() => ask(p, 'SIGTERM')}>End (SIGTERM)</Menu.Item>
+        <Menu.Item color="red" leftSection={<Icon name="skull" size={16} />} onClick={() => ask(p, 'SIGKILL')}>Kill (SIGKILL)</Menu.Item>
+        <Menu.Divider />
+        <CurlItem call={killCall(p, 'SIGTERM')} />
+      </Menu.Dropdown>
+    </Menu>
+  ))
+  const service = (p: Process) => (p.service ? <Link href={href('service', { name: p.service })}><Tag>{p.service}</Tag></Link> : <span className="muted">–</span>)
+  const sorted = (by: (p: Process) => number | string | null | undefined) => (asTree ? undefined : (r: Placed<Process>) => by(r.row)) // a tree has its own order
+  const columns: Column<Placed<Process>>[] = [
+    { id: 'name', header: 'Process', sort: sorted((p) => p.name.toLowerCase()), cell: ({ row: p, depth }) => <span className={s.name} style={{ paddingLeft: Math.min(depth, 12) * 18 }}><b>{p.name}</b><small title={p.cmdline}>{p.cmdline || `[${p.name}]`}</small></span> },
+    { id: 'pid', header: 'PID', right: true, sort: sorted((p) => p.pid), cell: ({ row: p }) => p.pid },
+    { id: 'user', header: 'User', sort: sorted((p) => p.user), cell: ({ row: p }) => p.user },
+    { id: 'cpu', header: 'CPU', right: true, sort: sorted((p) => p.cpu_percent), cell: ({ row: p }) => <span className="nowrap" title="100 % is one core">{percent(p.cpu_percent)}</span> },
+    { id: 'memory', header: 'Memory', right: true, sort: sorted((p) => p.memory_rss), cell: ({ row: p }) => <Bytes value={p.memory_rss} /> },
+    { id: 'threads', header: 'Threads', right: true, sort: sorted((p) => p.threads), cell: ({ row: p }) => number(p.threads) },
+    { id: 'age', header: 'Running for', right: true, sort: sorted((p) => -Date.parse(p.start_time)), cell: ({ row: p }) => <Since at={p.start_time} /> },
+    { id: 'state', header: 'State', sort: sorted((p) => p.status), cell: ({ row: p }) => <Badge plain tone={STATES[p.status] ?? 'idle'}>{p.status}</Badge> },
+    { id: 'service', header: 'Service', sort: sorted((p) => p.service), cell: ({ row: p }) => service(p) },
+    { id: 'actions', header: '', label: 'Actions', width: 48, cell: ({ row: p }) => actions(p) },
+  ]
+  return (
+    <Page title="Processes" note={short.data ? `${number(short.data.count)} in all${more ? `, the ${MOST} with the most CPU here; search looks at all` : ''}` : undefined}>
+      <Card flush label="Processes" className={stale ? 'stale' : ''}>
+        <div className={s.bar}>
+          <TextInput size="xs" w={300} placeholder="Name, command, user, service or PID" aria-label="Search processes" value={text} onChange={(e) => set('q', e.currentTarget.value)} leftSection={<Icon name="search" size={14} />} data-search />
+          <SegmentedControl size="xs" aria-label="View" value={asTree ? 'tree' : 'list'} onChange={(v) => set('view', v === 'tree' ? v : null)} data={[{ value: 'list', label: 'List' }, { value: 'tree', label: 'Tree' }]} />
+          {text && all ? <span className={`${s.end} num`}>{number(rows.length)} shown</span> : null}
+        </div>
+        {q.isError && !all ? <ErrorState error={q.error} what="Processes could not be read" retry={q.refetch} /> : !all ? <SkeletonRows rows={12} /> : (
+          <DataTable key={asTree ? 'tree' : 'list'} label={asTree ? 'Tree of processes' : 'List of processes'} rows={rows} columns={columns} rowKey={({ row: p }) => `${p.pid}-${p.start_ticks}`} rowHeight={46}
+            initialSort={asTree ? undefined : { id: 'cpu', down: true }}
+            card={({ row: p }) => (
+              <div className={s.card}><div className={s.top}><span className={s.name}><b>{p.name}</b><small>{p.cmdline}</small></span>{actions(p)}</div>
+                <div className={`${s.facts} num`}><span>pid <b>{p.pid}</b></span><span>CPU <b>{percent(p.cpu_percent)}</b></span><span>memory <b><Bytes value={p.memory_rss} /></b></span><span>{p.user}</span></div></div>
+            )}
+            empty={<EmptyState icon="search" title="No process matches">It may have ended. Names, command lines, users, services and PIDs are looked at.</EmptyState>} />
+        )}
+      </Card>
+      <ConfirmDialog question={question} onClose={() => setQuestion(null)} />
+    </Page>
+  )
+}

@@ -1,0 +1,170 @@
+// One service: how it is, what it writes, how its runs ended, what it is made of, and the buttons to change it.
+import { useState, type KeyboardEvent } from 'react'
+import { useQuery } from '@tanstack/react-query'
+import { ActionIcon, Button, Menu } from '@mantine/core'
+import { Link, useParams, useSearchParams } from 'wouter'
+import { api, ApiError, unwrap } from '../../api/client'
+import { ConfirmDialog, CurlItem } from '../../components/actions'
+import { Icon } from '../../components/icons'
+import { Sparkline } from '../../components/LiveChart'
+import { Badge, Card, EmptyState, ErrorState, Lines, Page, Skeleton, SkeletonRows, Stat, StatusBadge, type Tone } from '../../components/ui'
+import { Since, TimeText } from '../../components/values'
+import { bytes, bytesExact, number, percent } from '../../format'
+import { useLive } from '../../live/store'
+import { href } from '../../pages'
+import { callOf, usePending } from '../services/actions'
+import { up, useAsk } from '../services/ask'
+import { useServiceUsage } from '../services/usage'
+import { Facts } from './Facts'
+import { Logs } from './Logs'
+import { RunLog, Runs } from './Runs'
+import s from './service.module.css'
+
+export const serviceQuery = (name: string) => ({
+  queryKey: ['service', name], refetchInterval: 10_000,
+  queryFn: () => unwrap(api.GET('/api/services/{name}', { params: { path: { name } } })),
+})
+
+const TABS = { logs: 'Logs', runs: 'Runs', events: 'Events', about: 'Definition' } as const
+type Tab = keyof typeof TABS
+const EVENT_TONES: Record<string, Tone> = { success: 'ok', warning: 'warn', error: 'bad', info: 'idle' }
+
+export function Tabs<T extends string>({ tabs, now, set, label }: { tabs: Record<T, string>; now: T; set: (t: T) => void; label: string }) {
+  const ids = Object.keys(tabs) as T[]
+  const onKey = (e: KeyboardEvent<HTMLDivElement>) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[e.key]
+    if (!step) return
+    const to = ids[(ids.indexOf(now) + step + ids.length) % ids.length]!
+    set(to)
+    e.currentTarget.querySelector<HTMLElement>(`#tab-${to}`)?.focus()
+  }
+  return (
+    <div className={s.tabs} role="tablist" aria-label={label} onKeyDown={onKey}>
+      {ids.map((t) => <button key={t} id={`tab-${t}`} type="button" role="tab" className={s.tab} aria-selected={t === now} aria-controls="tab-panel" tabIndex={t === now ? 0 : -1} onClick={() => set(t)}>{tabs[t]}</button>)}
+    </div>
+  )
+}
+
+function Events({ name }: { name: string }) {
+  const q = useQuery({ queryKey: ['events', 'service', name], queryFn: () => unwrap(api.GET('/api/services/{name}/events', { params: { path: { name }, query: { limit: 100 } } })), refetchInterval: 10_000 })
+  const list = q.data?.events
+  if (q.isError && !list) return <ErrorState error={q.error} what="Events could not be read" retry={q.refetch} />
+  if (!list) return <SkeletonRows rows={6} />
+  if (list.length === 0) return <EmptyState icon="inbox" title="Nothing has happened yet">Starts, stops, crashes and changes of this service are listed here.</EmptyState>
+  return (
+    <ul className={s.events} aria-label={`Events of ${name}`}>
+      {list.map((e) => (
+        <li key={e.id}>
+          <TimeText at={e.timestamp} />
+          <span className={s.eventText}><span>{e.title}</span>{e.description && e.description !== e.title ? <small>{e.description}</small> : null}</span>
+          <Badge tone={EVENT_TONES[e.severity] ?? 'idle'} plain>{e.kind.replace(/^service\./, '')}</Badge>
+          {e.actor ? <span className="muted">{e.actor}</span> : null}
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+export default function ServicePage() {
+  const { name: asked = '' } = useParams<{ name: string }>()
+  const q = useQuery(serviceQuery(asked))
+  const all = useLive((l) => l.services)
+  const stale = useLive((l) => l.connection === 'lost')
+  const name = q.data?.name ?? asked
+  const x = all?.find((o) => o.name === name) ?? q.data
+  const usage = useServiceUsage()
+  const pending = usePending()
+  const { ask, question, setQuestion } = useAsk(all)
+  const [search, setSearch] = useSearchParams()
+  const [runShown, setRunShown] = useState<string | null>(search.get('run'))
+
+  const tab: Tab = (search.get('tab') ?? '') in TABS ? (search.get('tab') as Tab) : 'logs'
+  const set = (key: string, value: string | null) => setSearch((old) => {
+    const next = new URLSearchParams(old)
+    if (value) next.set(key, value)
+    else next.delete(key)
+    return next
+  }, { replace: true })
+  const openRun = (run: string | null) => {
+    setRunShown(run)
+    set('run', run)
+  }
+
+  if (q.isError && !x) {
+    const gone = q.error instanceof ApiError && q.error.status === 404
+    return (
+      <Page title={asked}>
+        <Card>{gone ? <EmptyState icon="services" title="There is no service of this name" action={<Link href={href('services')}>All services</Link>}>{q.error.message}</EmptyState> : <ErrorState error={q.error} what="The service could not be read" retry={q.refetch} />}</Card>
+      </Page>
+    )
+  }
+  if (!x) {
+    return (
+      <Page title={asked}>
+        <div className={s.stats}>{['State', 'CPU', 'Memory', 'Restarts', 'Last exit'].map((l) => <Stat key={l} label={l} value={<Skeleton width={90} height={24} />} note={<Skeleton width={120} height={12} />} />)}</div>
+        <Card flush label="Log"><SkeletonRows rows={12} /></Card>
+      </Page>
+    )
+  }
+
+  const u = usage(x.name)
+  const busy = pending(x.name)
+  const last = x.last_exit
+  const trouble = x.status === 'error' || x.state === 'backoff' || x.health === 'unhealthy'
+  return (
+    <Page title={x.display_name} note={x.description || x.name} side={
+      <span style={{ display: 'flex', gap: 8, flexWrap: 'wrap' }} role="group" aria-label={`Actions for ${x.display_name}`}>
+        {up(x)
+          ? <Button size="xs" variant="default" leftSection={<Icon name="stop" size={14} />} disabled={busy !== null} loading={busy === 'stopping'} onClick={() => ask(x, 'stop')}>Stop</Button>
+          : <Button size="xs" leftSection={<Icon name="play" size={14} />} disabled={busy !== null} loading={busy === 'starting'} onClick={() => ask(x, 'start')}>{x.type === 'job' ? 'Run now' : 'Start'}</Button>}
+        <Button size="xs" variant="default" leftSection={<Icon name="restart" size={14} />} disabled={busy !== null} loading={busy === 'restarting'} onClick={() => ask(x, 'restart')}>Restart</Button>
+        <Menu position="bottom-end" width={220}>
+          <Menu.Target><ActionIcon variant="default" size={30} aria-label={`More for ${x.display_name}`}><Icon name="more" size={16} /></ActionIcon></Menu.Target>
+          <Menu.Dropdown>
+            <CurlItem call={callOf(x.name, 'start')}>Copy start as curl</CurlItem>
+            <CurlItem call={callOf(x.name, 'stop')}>Copy stop as curl</CurlItem>
+            <CurlItem call={callOf(x.name, 'restart')}>Copy restart as curl</CurlItem>
+            <Menu.Divider />
+            <Menu.Item color="red" leftSection={<Icon name="skull" size={16} />} disabled={!up(x)} onClick={() => ask(x, 'kill')}>Kill</Menu.Item>
+          </Menu.Dropdown>
+        </Menu>
+      </span>
+    }>
+      <div className={`${s.stats} ${stale ? 'stale' : ''}`} data-testid="service-numbers">
+        <Stat label="State" value={busy && up(x) !== (busy === 'starting') ? <Badge tone="busy">{busy}</Badge> : <StatusBadge state={x.state} />}
+          note={x.status === 'running' ? <>up <Since at={x.since} />{x.health !== 'unknown' ? `, ${x.health}` : ''}</> : x.waiting ? `waits for ${x.waiting}` : <>since <TimeText at={x.since} relative /></>} />
+        <Stat label="CPU" value={percent(u.now?.cpu_percent)} note={u.now ? `${u.now.processes} process${u.now.processes === 1 ? '' : 'es'}, ${u.now.threads} threads` : 'of one core'} spark={<Sparkline values={u.cpu} />} />
+        <Stat label="Memory" value={bytes(u.now?.memory)} title={bytesExact(u.now?.memory)} note={x.pid ? `process ${x.pid}` : 'not running'} spark={<Sparkline values={u.memory} color="var(--c2)" />} />
+        <Stat label="Restarts" value={number(x.restarts)} note={`${number(x.starts)} start${x.starts === 1 ? '' : 's'}, ${number(x.crashes)} crash${x.crashes === 1 ? '' : 'es'}`} />
+        <Stat label="Last exit" value={last ? (last.code !== null ? `code ${last.code}` : last.signal || last.result) : '–'} title={last?.reason} note={last ? <TimeText at={last.at} relative /> : 'it never ended'} />
+      </div>
+      {trouble || x.restart_needed ? (
+        <div className={s.banner} data-tone={x.status === 'error' ? 'bad' : 'warn'} role="status">
+          <span>
+            {x.status === 'error' ? <b>Failed. </b> : x.state === 'backoff' ? <b>Waiting to restart. </b> : x.health === 'unhealthy' ? <b>Not healthy. </b> : null}
+            {trouble ? x.reason || Object.values(x.probes ?? {}).find((p) => p.known && !p.well)?.reason : null}
+            {x.retry_at ? <> Next try <TimeText at={x.retry_at} relative />.</> : null}
+            {x.restart_needed ? ' Its definition changed since it was started: restart it to use the new one.' : null}
+          </span>
+          {trouble && last ? <LastLines name={x.name} run={last.run} /> : null}
+        </div>
+      ) : null}
+      <Card flush label={TABS[tab]} className={stale ? 'stale' : ''}>
+        <Tabs label="Parts of the service" tabs={TABS} now={tab} set={(t) => set('tab', t === 'logs' ? null : t)} />
+        <div role="tabpanel" id="tab-panel" aria-labelledby={`tab-${tab}`}>
+          {tab === 'logs' ? <Logs name={x.name} search={search} set={set} /> : null}
+          {tab === 'runs' ? <Runs name={x.name} onOpen={openRun} empty="Start it: each run is kept here with its exit code and last lines." /> : null}
+          {tab === 'events' ? <Events name={x.name} /> : null}
+          {tab === 'about' ? (q.data ? <Facts service={x} spec={q.data.effective} definition={q.data.definition} secrets={q.data.secrets} /> : q.isError ? <ErrorState error={q.error} what="The definition could not be read" retry={q.refetch} /> : <SkeletonRows rows={8} />) : null}
+        </div>
+      </Card>
+      <RunLog name={x.name} run={runShown} onClose={() => openRun(null)} />
+      <ConfirmDialog question={question} onClose={() => setQuestion(null)} />
+    </Page>
+  )
+}
+
+function LastLines({ name, run }: { name: string; run: string }) {
+  const q = useQuery({ queryKey: ['service', name, 'run', run], queryFn: () => unwrap(api.GET('/api/services/{name}/runs/{run}', { params: { path: { name, run } } })), staleTime: 60_000 })
+  return <Lines lines={q.data?.lines?.slice(-8) ?? []} />
+}
