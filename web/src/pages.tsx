@@ -26,7 +26,7 @@ export const PAGES: PageRow[] = [
   row('jobs', 'Jobs', 'jobs', 'j', true),
   row('processes', 'Processes', 'processes', 'p', true),
   row('ports', 'Ports', 'ports', 't', true),
-  row('knowledge', 'Knowledge', 'knowledge', 'k', true),
+  row('knowledge', 'Knowledge', 'knowledge', 'k', true, () => import('./pages/knowledge/Knowledge')),
   row('agents', 'Agents & usage', 'agents', 'u', true),
   row('alerts', 'Alerts', 'alerts', 'a', true),
   row('settings', 'Settings', 'settings', 'e', true),
