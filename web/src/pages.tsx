@@ -28,7 +28,7 @@ export const PAGES: PageRow[] = [
   row('ports', 'Ports', 'ports', 't', true),
   row('knowledge', 'Knowledge', 'knowledge', 'k', true, () => import('./pages/knowledge/Knowledge')),
   row('agents', 'Agents & usage', 'agents', 'u', true),
-  row('alerts', 'Alerts', 'alerts', 'a', true),
+  row('alerts', 'Alerts', 'alerts', 'a', true, () => import('./pages/alerts/Alerts')),
   row('settings', 'Settings', 'settings', 'e', true),
   row('login', 'Log in', 'login', undefined, false),
 ]

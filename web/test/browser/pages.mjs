@@ -4,4 +4,5 @@ export const PAGES = [
   { name: 'overview', path: '/', ready: (page) => page.locator('[data-testid="numbers"]').and(page.locator(':has-text("running")')).waitFor() },
   { name: 'services', path: '/services', ready: (page) => page.getByText('Steady demo').first().waitFor() },
   { name: 'knowledge', path: '/knowledge', ready: (page) => page.getByTestId('hits').waitFor() },
+  { name: 'alerts', path: '/alerts', ready: (page) => page.getByText(/All is quiet|Firing/).first().waitFor() },
 ]
