@@ -29,7 +29,7 @@ export const PAGES: PageRow[] = [
   row('knowledge', 'Knowledge', 'knowledge', 'k', true, () => import('./pages/knowledge/Knowledge')),
   row('agents', 'Agents & usage', 'agents', 'u', true),
   row('alerts', 'Alerts', 'alerts', 'a', true, () => import('./pages/alerts/Alerts')),
-  row('settings', 'Settings', 'settings', 'e', true),
+  row('settings', 'Settings', 'settings', 'e', true, () => import('./pages/settings/Settings')),
   row('login', 'Log in', 'login', undefined, false),
 ]
 

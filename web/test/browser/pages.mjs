@@ -5,4 +5,5 @@ export const PAGES = [
   { name: 'services', path: '/services', ready: (page) => page.getByText('Steady demo').first().waitFor() },
   { name: 'knowledge', path: '/knowledge', ready: (page) => page.getByTestId('hits').waitFor() },
   { name: 'alerts', path: '/alerts', ready: (page) => page.getByText(/All is quiet|Firing/).first().waitFor() },
+  { name: 'settings', path: '/settings', ready: (page) => page.getByText('web.listen_addresses').first().waitFor() },
 ]
