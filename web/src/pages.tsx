@@ -27,7 +27,7 @@ export const PAGES: PageRow[] = [
   row('processes', 'Processes', 'processes', 'p', true),
   row('ports', 'Ports', 'ports', 't', true),
   row('knowledge', 'Knowledge', 'knowledge', 'k', true, () => import('./pages/knowledge/Knowledge')),
-  row('agents', 'Agents & usage', 'agents', 'u', true),
+  row('agents', 'Agents & usage', 'agents', 'u', true, () => import('./pages/agents/Agents')),
   row('alerts', 'Alerts', 'alerts', 'a', true, () => import('./pages/alerts/Alerts')),
   row('settings', 'Settings', 'settings', 'e', true, () => import('./pages/settings/Settings')),
   row('login', 'Log in', 'login', undefined, false),

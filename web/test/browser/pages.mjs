@@ -6,4 +6,5 @@ export const PAGES = [
   { name: 'knowledge', path: '/knowledge', ready: (page) => page.getByTestId('hits').waitFor() },
   { name: 'alerts', path: '/alerts', ready: (page) => page.getByText(/All is quiet|Firing/).first().waitFor() },
   { name: 'settings', path: '/settings', ready: (page) => page.getByText('web.listen_addresses').first().waitFor() },
+  { name: 'agents', path: '/agents', ready: (page) => page.getByText('Art Director').first().waitFor() },
 ]
