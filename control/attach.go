@@ -110,7 +110,11 @@ func (s *service) stopLeft(ctx context.Context) {
 
 // adopt opens the books for a run that the launcher started while nobody was connected.
 func (s *service) adopt(r *RunState) {
-	if s.cur.EndedAt == nil && s.cur.ID != "" {
+	switch {
+	case s.cur.EndedAt != nil || s.cur.ID == "":
+	case s.rec.PID == 0: // it was about to be launched when the last process ended, and the launcher was never told: no crash
+		s.finishRun(ResultNotStarted, "the server ended before it was started", r.At.UTC())
+	default:
 		s.account(&Exit{Run: s.cur.ID, Unknown: true, At: r.At})
 	}
 	s.rec.Gen = max(s.rec.Gen+1, r.Gen)

@@ -3,6 +3,7 @@ import { Route, Switch } from 'wouter'
 import { EmptyState, SkeletonRows, Page, Card } from './components/ui'
 import { Toasts } from './components/toasts'
 import { Boundary } from './shell/Boundary'
+import { Gate } from './pages/login/Gate'
 import { Shell } from './shell/Shell'
 import { PAGES } from './pages'
 
@@ -17,7 +18,7 @@ function NotFound() {
 export function App() {
   return (
     <>
-      <Shell>
+      <Gate><Shell>
         <Suspense fallback={<SkeletonRows rows={8} />}>
           <Switch>
             {PAGES.filter((p) => p.page).map((p) => (
@@ -26,7 +27,7 @@ export function App() {
             <Route><NotFound /></Route>
           </Switch>
         </Suspense>
-      </Shell>
+      </Shell></Gate>
       <Toasts />
     </>
   )

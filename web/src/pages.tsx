@@ -26,10 +26,10 @@ export const PAGES: PageRow[] = [
   row('jobs', 'Jobs', 'jobs', 'j', true, () => import('./pages/jobs/Jobs')),
   row('processes', 'Processes', 'processes', 'p', true, () => import('./pages/processes/Processes')),
   row('ports', 'Ports', 'ports', 't', true, () => import('./pages/ports/Ports')),
-  row('knowledge', 'Knowledge', 'knowledge', 'k', true),
-  row('agents', 'Agents & usage', 'agents', 'u', true),
-  row('alerts', 'Alerts', 'alerts', 'a', true),
-  row('settings', 'Settings', 'settings', 'e', true),
+  row('knowledge', 'Knowledge', 'knowledge', 'k', true, () => import('./pages/knowledge/Knowledge')),
+  row('agents', 'Agents & usage', 'agents', 'u', true, () => import('./pages/agents/Agents')),
+  row('alerts', 'Alerts', 'alerts', 'a', true, () => import('./pages/alerts/Alerts')),
+  row('settings', 'Settings', 'settings', 'e', true, () => import('./pages/settings/Settings')),
   row('login', 'Log in', 'login', undefined, false),
 ]
 

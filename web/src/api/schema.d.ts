@@ -169,6 +169,261 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the built-in rules found */
+        get: operations["get-api-alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/alerts/webhook": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take over alerts of an Alertmanager
+         * @description For a `webhook_configs` receiver of an Alertmanager. Each alert becomes an event, `alert.firing` or `alert.resolved`, once per fingerprint, status and start however often it is posted.
+         */
+        post: operations["post-api-alerts-webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who did what, and who was refused, newest first
+         * @description Every call that changes something or tried to, and every refusal; those of one kind within a minute are one row.
+         */
+        get: operations["get-api-audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/change-password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change your password
+         * @description Ends all your sessions and tokens but the session the request came with. 401 when the current password is wrong.
+         */
+        post: operations["post-api-auth-change-password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A code with which a browser can log in as you
+         * @description It can be taken once, within a minute. The session it gives ends with what you have now: a key that is revoked, a user who is deactivated.
+         */
+        post: operations["post-api-auth-codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Log in for a token
+         * @description For clients of the older login; a browser takes a session, a program an API key. 429 with `Retry-After` after too many failed attempts.
+         */
+        post: operations["post-api-auth-login"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/login/form": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Log in for a token, by a form */
+        post: operations["post-api-auth-login-form"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who you are */
+        get: operations["get-api-auth-me"];
+        /**
+         * Change your own data
+         * @description 403 for `role` and `is_active` unless you are admin.
+         */
+        put: operations["put-api-auth-me"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/register": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a user
+         * @description 400 when the name is taken.
+         */
+        post: operations["post-api-auth-register"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Log a browser in
+         * @description With user and password, or with a code of `controlcenter login`. The cookie is out of reach of scripts and of other sites.
+         */
+        post: operations["post-api-auth-session"];
+        /** Log a browser out */
+        delete: operations["delete-api-auth-session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many users there are */
+        get: operations["get-api-auth-stats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All users */
+        get: operations["get-api-auth-users"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A user */
+        get: operations["get-api-auth-users-id"];
+        /**
+         * Change a user
+         * @description A new password, and `is_active: false`, end the sessions and tokens of the user at once. 409 for the last active admin.
+         */
+        put: operations["put-api-auth-users-id"];
+        post?: never;
+        /**
+         * Delete a user
+         * @description 400 for yourself, 409 for the last active admin.
+         */
+        delete: operations["delete-api-auth-users-id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/backup": {
         parameters: {
             query?: never;
@@ -279,6 +534,26 @@ export interface paths {
          * @description There is no cache to empty: every answer is read when it is asked for. The routes are there for older clients.
          */
         get: operations["get-api-cache-stats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The configuration in force, and where each value comes from
+         * @description Secrets are masked.
+         */
+        get: operations["get-api-config"];
         put?: never;
         post?: never;
         delete?: never;
@@ -410,6 +685,50 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * API keys
+         * @description Never the keys themselves: only a digest of each is kept.
+         */
+        get: operations["get-api-keys"];
+        put?: never;
+        /**
+         * Make an API key
+         * @description The answer shows the key; nothing shows it again.
+         */
+        post: operations["post-api-keys"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke an API key
+         * @description In force with the next request; what the key has open is closed.
+         */
+        delete: operations["delete-api-keys-id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -785,7 +1104,7 @@ export interface paths {
         put?: never;
         /**
          * Decide on a file or one of its insights
-         * @description The decision is kept beside the files, which stay as they are, with who made it and when. `clear` takes it back.
+         * @description The decision is kept beside the files, which stay as they are, with who made it and when. With `knowledge.write_back` the status of a whole Markdown file is written into it too: `review.written` says so, `not_written` why not. `clear` takes it back.
          */
         post: operations["post-api-knowledge-review"];
         delete?: never;
@@ -924,6 +1243,135 @@ export interface paths {
          * @description WebSocket, for dashboards: the frames of `/ws` and of `/api/services/ws`, each as often as there. What a client sends is ignored.
          */
         get: operations["get-api-live"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Messages and how far their delivery is, newest first
+         * @description A message stays pending until its channel took it, also across restarts; it is given up after `notify.give_up`.
+         */
+        get: operations["get-api-notifications"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notify/channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Channels, without their secrets */
+        get: operations["get-api-notify-channels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notify/channels/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test message through a channel
+         * @description Answers when the channel took the message, or 502 with its reason.
+         */
+        post: operations["post-api-notify-channels-name-test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notify/mutes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Mutes in force */
+        get: operations["get-api-notify-mutes"];
+        put?: never;
+        /** Keep alerts of a service or rule from being told for a time */
+        post: operations["post-api-notify-mutes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notify/mutes/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End a mute */
+        delete: operations["delete-api-notify-mutes-id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notify/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All built-in rules */
+        get: operations["get-api-notify-rules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sd/prometheus": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Servers, for Prometheus to find them
+         * @description The format of Prometheus' `http_sd_configs`. The list is `fleet.targets` of the configuration; this server itself is in it unless `fleet.self` is false.
+         */
+        get: operations["get-api-sd-prometheus"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1201,7 +1649,7 @@ export interface paths {
         put?: never;
         /**
          * Stop and start a service
-         * @description One that does not run is started. 404 unknown, 409 not possible now, 500 it failed (with the reason and its last lines), 504 not in time, 507 the store is full.
+         * @description One that does not run is started. 404 unknown, 409 not possible now, 500 it failed (with the reason and its last lines), 503 out of processes, memory or descriptors, 504 not in time, 507 a disk is full.
          */
         post: operations["post-api-services-name-restart"];
         delete?: never;
@@ -1313,7 +1761,7 @@ export interface paths {
         put?: never;
         /**
          * Start a service, and first what it needs
-         * @description It runs when its process has lived 300 ms. 404 unknown, 409 not possible now, 500 it failed (with the reason and its last lines), 504 not in time, 507 the store is full.
+         * @description It runs when its process has lived 300 ms. 404 unknown, 409 not possible now, 500 it failed (with the reason and its last lines), 503 out of processes, memory or descriptors, 504 not in time, 507 a disk is full.
          */
         post: operations["post-api-services-name-start"];
         delete?: never;
@@ -1350,7 +1798,7 @@ export interface paths {
         put?: never;
         /**
          * Stop a service with all its processes
-         * @description One that does not run is a success. 404 unknown, 409 not possible now, 500 it failed (with the reason and its last lines), 504 not in time, 507 the store is full.
+         * @description One that does not run is a success. 404 unknown, 409 not possible now, 500 it failed (with the reason and its last lines), 503 out of processes, memory or descriptors, 504 not in time, 507 a disk is full.
          */
         post: operations["post-api-services-name-stop"];
         delete?: never;
@@ -2132,6 +2580,131 @@ export interface components {
              */
             total: number;
         };
+        AlertRow: {
+            /**
+             * Format: int64
+             * @description Events since it began
+             */
+            count: number;
+            description: string;
+            ended_at: string | null;
+            /**
+             * Format: date-time
+             * @description Its last event
+             */
+            last: string;
+            /** @description A mute or a time of maintenance keeps it from being told */
+            muted: boolean;
+            rule: string;
+            service: string | null;
+            /** @enum {string} */
+            severity: "info" | "warning" | "critical";
+            /** Format: date-time */
+            since: string;
+            /** @enum {string} */
+            state: "pending" | "firing" | "resolved";
+            /** @description What it is about: a service, a mount point, ...; empty = this machine */
+            subject: string;
+            summary: string;
+            /** @description When people were last told that it fires */
+            told_at: string | null;
+            /** Format: double */
+            value: number | null;
+        };
+        AlertmanagerAlert: {
+            annotations?: {
+                [key: string]: string;
+            };
+            fingerprint: string;
+            labels?: {
+                [key: string]: string;
+            };
+            /** Format: date-time */
+            startsAt?: string;
+            /** @enum {string} */
+            status: "firing" | "resolved";
+        } & {
+            [key: string]: unknown;
+        };
+        AlertmanagerBody: {
+            /**
+             * Format: int64
+             * @description That became events; the rest was known
+             */
+            new: number;
+            /** Format: int64 */
+            received: number;
+            success: boolean;
+        };
+        AlertmanagerInputBody: {
+            alerts: components["schemas"]["AlertmanagerAlert"][];
+            /** @description 4 */
+            version?: string;
+        } & {
+            [key: string]: unknown;
+        };
+        AlertsBody: {
+            /** @description Firing ones first, then pending, then those that ended in the last day */
+            alerts: components["schemas"]["AlertRow"][];
+            /**
+             * Format: int64
+             * @description How many of all fire
+             */
+            firing: number;
+            success: boolean;
+        };
+        AuditBody: {
+            /** @description Newest first */
+            entries: components["schemas"]["AuditRow"][];
+            /**
+             * Format: int64
+             * @description For cursor, to read on; null = there is nothing older
+             */
+            next: number | null;
+            success: boolean;
+        };
+        AuditRow: {
+            /** @description Method and route */
+            action: string;
+            /**
+             * Format: int64
+             * @description More than 1: refusals that this row sums up
+             */
+            count: number;
+            /** @description Why it was refused or failed */
+            detail: string;
+            /** @description Address of the caller; unix = the socket */
+            from: string;
+            /** Format: int64 */
+            id: number;
+            /** @description How it was proved */
+            method: string;
+            request_id: string;
+            /**
+             * @description changed rows are written in the transaction of the change, and followed by one with failed if the call did not succeed after all
+             * @enum {string}
+             */
+            result: "changed" | "ok" | "failed" | "denied";
+            role: string;
+            /**
+             * Format: int64
+             * @description Of the answer; 0 in rows with changed, which are written before it
+             */
+            status: number;
+            /** @description Its identity, which stays when names change */
+            subject: string;
+            /** @description What the route was called for */
+            target: string;
+            /** Format: date-time */
+            time: string;
+            /**
+             * Format: date-time
+             * @description Time of the last of them
+             */
+            until: string | null;
+            /** @description Name of the caller; anonymous = nobody */
+            who: string;
+        };
         CPUStats: {
             /**
              * Format: int64
@@ -2179,10 +2752,85 @@ export interface components {
             service: components["schemas"]["ServiceObject"];
             success: boolean;
         };
+        ChannelState: {
+            kind: string;
+            last_error: string;
+            min_severity: string;
+            name: string;
+            /** Format: int64 */
+            pending: number;
+            resolved: boolean;
+            rules: string[];
+            services: string[];
+            signed: boolean;
+            url: string;
+        };
+        CodeBody: {
+            /** @description For POST /api/auth/session, once */
+            code: string;
+            /** Format: date-time */
+            expires_at: string;
+            /** @description Addresses that the server listens on */
+            listen: string[];
+            /** @description Of a page that takes it; the code stands behind the #, which browsers keep to themselves */
+            path: string;
+            success: boolean;
+        };
+        ConfigBody: {
+            settings: components["schemas"]["ConfigSetting"][];
+            success: boolean;
+        };
+        ConfigSetting: {
+            key: string;
+            secret: boolean;
+            /** @description default, file:line, the environment or a flag */
+            source: string;
+            /** @description As text; secrets masked */
+            value: string;
+        };
         CoreStats: {
             frequency: number | null;
             id: string;
             usage_percent: number | null;
+        };
+        DeliveriesBody: {
+            /**
+             * Format: int64
+             * @description For cursor, to read on; null = there is nothing older
+             */
+            next: number | null;
+            /** @description Newest first */
+            notifications: components["schemas"]["DeliveryRow"][];
+            success: boolean;
+        };
+        DeliveryRow: {
+            /** Format: int64 */
+            attempts: number;
+            channel: string;
+            /**
+             * Format: int64
+             * @description Number of items
+             */
+            count: number;
+            ended_at: string | null;
+            /** @description Gathered through quiet hours */
+            held: boolean;
+            /** Format: int64 */
+            id: number;
+            items: components["schemas"]["Item"][];
+            last_error: string;
+            /** @description Of a pending one */
+            next_attempt: string | null;
+            /** @description Of its first item */
+            rule: string;
+            /** @description The highest of its items */
+            severity: string;
+            /** @enum {string} */
+            state: "pending" | "delivered" | "failed" | "dropped";
+            /** @description Of its first item */
+            summary: string;
+            /** Format: date-time */
+            time: string;
         };
         DeviceStats: {
             device: string;
@@ -2484,6 +3132,29 @@ export interface components {
             transmit_bytes_per_second: number | null;
             up: boolean;
         };
+        Item: {
+            /** Format: date-time */
+            at: string;
+            data?: {
+                [key: string]: string;
+            };
+            description?: string;
+            /** Format: int64 */
+            event?: number;
+            event_type?: string;
+            id: string;
+            reminder?: boolean;
+            rule: string;
+            service?: string;
+            severity: string;
+            /** Format: date-time */
+            since: string;
+            status: string;
+            subject: string;
+            summary: string;
+            /** Format: double */
+            value?: number;
+        };
         JobRow: {
             autostart: boolean;
             /** Format: int64 */
@@ -2576,6 +3247,31 @@ export interface components {
             success: boolean;
             /** Format: int64 */
             total: number;
+        };
+        KeyRow: {
+            /** Format: date-time */
+            created_at: string;
+            created_by: string;
+            expired: boolean;
+            /**
+             * Format: date-time
+             * @description null = never
+             */
+            expires_at: string | null;
+            id: string;
+            /**
+             * Format: date-time
+             * @description null = never
+             */
+            last_used: string | null;
+            name: string;
+            /** @enum {string} */
+            role: "admin" | "operator" | "viewer";
+        };
+        KeysBody: {
+            /** @description Newest first */
+            keys: components["schemas"]["KeyRow"][];
+            success: boolean;
         };
         KillProcessBody: {
             /**
@@ -3630,6 +4326,10 @@ export interface components {
             /** Format: date-time */
             time: string;
         };
+        LoginBody: {
+            password: string;
+            username: string;
+        };
         LogsBody: {
             /** @description The same lines with position, time and stream */
             entries: components["schemas"]["LogLine"][];
@@ -3650,6 +4350,33 @@ export interface components {
             /** @description There are more lines */
             truncated: boolean;
         };
+        MeBody: {
+            /** @enum {string} */
+            access: "admin" | "operator" | "viewer";
+            /** Format: date-time */
+            created_at: string | null;
+            email: string | null;
+            full_name: string | null;
+            /**
+             * Format: int64
+             * @description Number of the user; 0 = not a user with a password
+             */
+            id: number;
+            is_active: boolean;
+            /** Format: date-time */
+            last_login: string | null;
+            /**
+             * @description How it was proved
+             * @enum {string}
+             */
+            method: "owner" | "key" | "session" | "token" | "basic" | "certificate" | "open";
+            /**
+             * @description As older clients name it
+             * @enum {string}
+             */
+            role: "admin" | "user" | "readonly";
+            username: string;
+        };
         MemoryStats: {
             available: number | null;
             available_gb: number | null;
@@ -3669,14 +4396,109 @@ export interface components {
             /** Format: date-time */
             timestamp: string;
         };
+        Mute: {
+            /** Format: date-time */
+            at: string;
+            by: string;
+            id: string;
+            reason: string;
+            rule?: string;
+            service?: string;
+            /** Format: date-time */
+            until: string;
+        };
+        MuteBody: {
+            mute: components["schemas"]["Mute"];
+            success: boolean;
+        };
+        MuteInputBody: {
+            /** @description How long it lasts, such as 30m, 2h or 7d */
+            for?: string;
+            reason?: string;
+            /** @description Alerts of this rule */
+            rule?: string;
+            /** @description Alerts of this service or job; this or rule is needed */
+            service?: string;
+            /**
+             * Format: date-time
+             * @description When it ends; this or for is needed
+             */
+            until?: string;
+        };
+        MutesBody: {
+            mutes: components["schemas"]["Mute"][];
+            success: boolean;
+        };
         NetworkStats: {
             interfaces: components["schemas"]["InterfaceStats"][];
             receive_bytes_per_second: number | null;
             transmit_bytes_per_second: number | null;
         };
+        NewKeyBody: {
+            /** Format: date-time */
+            created_at: string;
+            created_by: string;
+            expired: boolean;
+            /**
+             * Format: date-time
+             * @description null = never
+             */
+            expires_at: string | null;
+            id: string;
+            /** @description Shown this once: for Authorization: Bearer or X-API-Key */
+            key: string;
+            /**
+             * Format: date-time
+             * @description null = never
+             */
+            last_used: string | null;
+            name: string;
+            /** @enum {string} */
+            role: "admin" | "operator" | "viewer";
+            success: boolean;
+        };
+        NewKeyInputBody: {
+            /**
+             * @description Time until it expires, such as 12h or 90d; none = it never does
+             * @example 90d
+             */
+            expires_in?: string;
+            /** @description For people: who or what uses it */
+            name: string;
+            /** @enum {string} */
+            role: "viewer" | "operator" | "admin";
+        };
         NewSecretInputBody: {
             /** @description Nothing shows it again */
             value: string;
+        };
+        NotifyChannelsBody: {
+            channels: components["schemas"]["ChannelState"][];
+            success: boolean;
+        };
+        NotifyRuleRow: {
+            description: string;
+            enabled: boolean;
+            /**
+             * Format: double
+             * @description How long something must last to be an alert
+             */
+            for_seconds: number;
+            /**
+             * Format: double
+             * @description null = it has none to set
+             */
+            limit: number | null;
+            name: string;
+            /** @enum {string} */
+            severity: "info" | "warning" | "critical";
+            summary: string;
+            /** @description Of limit */
+            unit: string;
+        };
+        NotifyRulesBody: {
+            rules: components["schemas"]["NotifyRuleRow"][];
+            success: boolean;
         };
         PageMeta: {
             has_next: boolean;
@@ -3693,6 +4515,10 @@ export interface components {
             total: number;
             /** Format: int64 */
             total_pages: number;
+        };
+        PasswordInputBody: {
+            current_password: string;
+            new_password: string;
         };
         PortRow: {
             address: string;
@@ -3837,15 +4663,29 @@ export interface components {
             /** @description Every collector was tried once */
             system: boolean;
         };
+        RegisterInputBody: {
+            email?: string;
+            full_name?: string;
+            password: string;
+            /**
+             * @description user (the default) = operator, readonly = viewer
+             * @enum {string}
+             */
+            role?: "admin" | "user" | "readonly" | "operator" | "viewer";
+            username: string;
+        };
         Review: {
             actor: string;
             /** Format: date-time */
             at: string;
+            before?: string;
             document_id: string;
             insight_id?: string;
+            not_written?: string;
             note?: string;
             status: string;
             superseded_by?: string;
+            written: boolean;
         };
         RootBody: {
             /** @description Always true: answers come from the newest snapshot */
@@ -4312,6 +5152,12 @@ export interface components {
              */
             timestamp: string;
         };
+        SessionInputBody: {
+            /** @description Of POST /api/auth/codes, instead of user and password */
+            code?: string;
+            password?: string;
+            username?: string;
+        };
         StartupBody: {
             code?: string;
             detail?: string;
@@ -4377,6 +5223,13 @@ export interface components {
             /** @example system_stats */
             type: string;
         };
+        TargetGroup: {
+            labels: {
+                [key: string]: string;
+            };
+            /** @description host:port */
+            targets: string[];
+        };
         TemperatureStat: {
             celsius: number | null;
             chip: string;
@@ -4396,6 +5249,16 @@ export interface components {
         TemplatesBody: {
             success: boolean;
             templates: components["schemas"]["TemplateRow"][];
+        };
+        TokenBody: {
+            access_token: string;
+            /**
+             * Format: int64
+             * @description Seconds
+             */
+            expires_in: number;
+            /** @example bearer */
+            token_type: string;
         };
         UsageAPI: {
             api: string;
@@ -5073,6 +5936,65 @@ export interface components {
              */
             tracked: number;
         };
+        UserChangeBody: {
+            email?: string;
+            full_name?: string;
+            /** @description Admins only */
+            is_active?: boolean;
+            /**
+             * @description Admins only
+             * @enum {string}
+             */
+            role?: "admin" | "user" | "readonly" | "operator" | "viewer";
+        };
+        UserPutInputBody: {
+            email?: string;
+            full_name?: string;
+            /** @description Admins only */
+            is_active?: boolean;
+            /** @description Ends all sessions and tokens of the user */
+            password?: string;
+            /**
+             * @description Admins only
+             * @enum {string}
+             */
+            role?: "admin" | "user" | "readonly" | "operator" | "viewer";
+        };
+        UserRow: {
+            /** @enum {string} */
+            access: "admin" | "operator" | "viewer";
+            /** Format: date-time */
+            created_at: string;
+            email: string | null;
+            full_name: string | null;
+            /** Format: int64 */
+            id: number;
+            is_active: boolean;
+            /** Format: date-time */
+            last_login: string | null;
+            /** @enum {string} */
+            role: "admin" | "user" | "readonly";
+            username: string;
+        };
+        UserStatsBody: {
+            /** Format: int64 */
+            active_users: number;
+            by_role: {
+                [key: string]: number;
+            };
+            /** Format: int64 */
+            inactive_users: number;
+            /** Format: date-time */
+            timestamp: string;
+            /** Format: int64 */
+            total_users: number;
+        };
+        UsersBody: {
+            success: boolean;
+            /** Format: int64 */
+            total: number;
+            users: components["schemas"]["UserRow"][];
+        };
     };
     responses: never;
     parameters: never;
@@ -5374,6 +6296,573 @@ export interface operations {
             };
         };
     };
+    "get-api-alerts": {
+        parameters: {
+            query?: {
+                /** @description Only in this state */
+                state?: "pending" | "firing" | "resolved";
+                /** @description Only of this severity */
+                severity?: "info" | "warning" | "critical";
+                /** @description Only of this service or job */
+                service?: string;
+                /** @description Only of this rule */
+                rule?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertsBody"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-api-alerts-webhook": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertmanagerInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertmanagerBody"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-api-audit": {
+        parameters: {
+            query?: {
+                /** @description Most rows */
+                limit?: number;
+                /** @description next of the page before: only older rows */
+                cursor?: number;
+                /** @description Only rows newer than the one with this id */
+                after?: number;
+                /** @description Only of this caller: its name, or its identity such as owner, user:3 or key:… */
+                who?: string;
+                /** @description Only with this text in the action, in any letter case */
+                action?: string;
+                /** @description Only of this target */
+                target?: string;
+                /** @description Only with this result */
+                result?: "changed" | "ok" | "failed" | "denied";
+                /** @description Only from this address; unix = the socket */
+                from?: string;
+                /** @description Only of then or later: RFC 3339, or a time ago such as 10m or 7d */
+                since?: string;
+                /** @description Only before then, as since */
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditBody"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-api-auth-change-password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DoneBody"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-api-auth-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeBody"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-api-auth-login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LoginBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenBody"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-api-auth-login-form": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": components["schemas"]["LoginBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenBody"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-api-auth-me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MeBody"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "put-api-auth-me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserChangeBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserRow"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-api-auth-register": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegisterInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserRow"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-api-auth-session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SessionInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MeBody"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-api-auth-session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DoneBody"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-api-auth-stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserStatsBody"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-api-auth-users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsersBody"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-api-auth-users-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Number or name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserRow"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "put-api-auth-users-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Number or name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserPutInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserRow"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-api-auth-users-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Number or name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DoneBody"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "get-api-backup": {
         parameters: {
             query?: never;
@@ -5568,6 +7057,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CacheStats"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-api-config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigBody"];
                 };
             };
             /** @description Error, in the one shape of all errors */
@@ -5834,6 +7352,100 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["LogsBody"];
                     "text/plain": string;
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-api-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeysBody"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-api-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewKeyInputBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewKeyBody"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-api-keys-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id, or a name that only one key has */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DoneBody"];
                 };
             };
             /** @description Error, in the one shape of all errors */
@@ -6816,6 +8428,255 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SystemFrame"] | components["schemas"]["ServicesFrame"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-api-notifications": {
+        parameters: {
+            query?: {
+                /** @description Most rows */
+                limit?: number;
+                /** @description next of the page before */
+                cursor?: number;
+                /** @description Only in this state */
+                state?: "pending" | "delivered" | "failed" | "dropped";
+                /** @description Only of this channel */
+                channel?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveriesBody"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-api-notify-channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotifyChannelsBody"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-api-notify-channels-name-test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DoneBody"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-api-notify-mutes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MutesBody"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-api-notify-mutes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MuteInputBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MuteBody"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-api-notify-mutes-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DoneBody"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-api-notify-rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotifyRulesBody"];
+                };
+            };
+            /** @description Error, in the one shape of all errors */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-api-sd-prometheus": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TargetGroup"][] | null;
                 };
             };
             /** @description Error, in the one shape of all errors */

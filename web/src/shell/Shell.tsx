@@ -9,6 +9,7 @@ import { Since } from '../components/values'
 import { clock } from '../format'
 import { useLive } from '../live/store'
 import { NAV, PAGES } from '../pages'
+import { Account } from '../pages/login/Account'
 import { infoQuery } from '../queries'
 import { useKeys } from './keys'
 import { useTheme } from './theme'
@@ -133,6 +134,7 @@ export function Shell({ children }: { children: ReactNode }) {
           <Connection />
           <span className={s.wide}><Tooltip label="Keys (?)"><ActionIcon variant="subtle" color="gray" aria-label="Keys" onClick={() => setHelp(true)}><Icon name="help" /></ActionIcon></Tooltip></span>
           <ThemeSwitch />
+          <Account />
         </div>
       </header>
       <main id="main" ref={main} tabIndex={-1} className={s.main} data-stale={stale || undefined}>{children}</main>

@@ -7,4 +7,8 @@ export const PAGES = [
   { name: 'jobs', path: '/jobs', ready: (page) => page.getByText('every day at 03:00').first().waitFor() },
   { name: 'processes', path: '/processes', ready: (page) => page.getByText('controlcenter').first().waitFor() },
   { name: 'ports', path: '/ports?range=all', ready: (page) => page.getByText('demo-steady').first().waitFor() },
+  { name: 'knowledge', path: '/knowledge', ready: (page) => page.getByTestId('hits').waitFor() },
+  { name: 'alerts', path: '/alerts', ready: (page) => page.getByText(/All is quiet|Firing/).first().waitFor() },
+  { name: 'settings', path: '/settings', ready: (page) => page.getByText('web.listen_addresses').first().waitFor() },
+  { name: 'agents', path: '/agents', ready: (page) => page.getByText('Art Director').first().waitFor() },
 ]

@@ -1,0 +1,40 @@
+// Every setting, its value (secrets masked) and where that comes from.
+import { SegmentedControl, TextInput } from '@mantine/core'
+import { queryOptions, useQuery } from '@tanstack/react-query'
+import { get as ask } from '../../api/rest'
+import { useAddress } from '../../components/address'
+import { DataTable, type Column } from '../../components/DataTable'
+import { Icon } from '../../components/icons'
+import { Badge, Card, EmptyState, ErrorState, SkeletonRows } from '../../components/ui'
+import s from './settings.module.css'
+
+type Setting = { key: string; value: string; source: string; secret: boolean }
+const configQuery = queryOptions({ queryKey: ['config'], queryFn: () => ask<{ settings: Setting[] }>('/api/config') })
+
+const value = (x: Setting) => (x.value === '' ? <span className="muted">empty</span> : <code className={`mono ${s.value}`}>{x.value}</code>)
+
+export function Config() {
+  const { get, set } = useAddress()
+  const q = useQuery(configQuery)
+  const want = get('q').toLowerCase()
+  const changed = get('show') === 'changed'
+  const rows = q.data?.settings.filter((x) => (!changed || x.source !== 'default') && `${x.key} ${x.secret ? '' : x.value} ${x.source}`.toLowerCase().includes(want)) ?? []
+  const columns: Column<Setting>[] = [
+    { id: 'key', header: 'Key', cell: (x) => <code className="mono">{x.key}</code>, sort: (x) => x.key, width: '32%' },
+    { id: 'value', header: 'Value', cell: (x) => <>{value(x)}{x.secret ? <> <Badge tone="idle" plain>secret</Badge></> : null}</> },
+    { id: 'source', header: 'From', cell: (x) => (x.source === 'default' ? <span className="muted">default</span> : <span className={s.value}>{x.source}</span>), sort: (x) => x.source, width: '26%' },
+  ]
+  return (
+    <Card label="Configuration" flush>
+      <div className={s.bar}>
+        <TextInput size="xs" w={260} placeholder="Search settings" aria-label="Search settings" data-search value={get('q')} onChange={(e) => set({ q: e.currentTarget.value })} leftSection={<Icon name="search" size={14} />} />
+        <SegmentedControl size="xs" aria-label="Show" value={changed ? 'changed' : 'all'} onChange={(v) => set({ show: v === 'all' ? null : v })} data={[{ value: 'all', label: 'All' }, { value: 'changed', label: 'Not the default' }]} />
+      </div>
+      {q.isError && !q.data ? <ErrorState error={q.error} what="The configuration cannot be shown" retry={() => void q.refetch()} /> : !q.data ? <SkeletonRows rows={10} height={18} /> : (
+        <DataTable label="List of settings" rows={rows} columns={columns} rowKey={(x) => x.key} rowHeight={38}
+          card={(x) => <div className={s.card}><code className="mono">{x.key}</code>{value(x)}<small className="muted">{x.source}</small></div>}
+          empty={<EmptyState icon="search" title="No setting matches" />} />
+      )}
+    </Card>
+  )
+}
