@@ -33,7 +33,7 @@ test: ## everything: installs what it lacks (as root on Debian), static checks, 
 
 # Grafana's types, against which a test compiles the dashboards. Without npm or network that test is skipped (an error where CI=true).
 $(TYPES): deploy/grafana/check/package-lock.json
-	cd $(@D)/.. && npm ci --no-audit --no-fund --silent
+	cd deploy/grafana/check && npm ci --no-audit --no-fund --silent
 
 test-go: build
 	CGO_ENABLED=1 CC_TEST_BINARY=$(CURDIR)/$(BIN) $(GO) test -race -shuffle=on -timeout 20m $(TESTFLAGS) ./...

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -8,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"controlcenter/internal/store"
 )
 
 func TestRunningServicesAreNotTouchedByARestartOfTheDaemon(t *testing.T) {
@@ -147,6 +150,48 @@ func TestRestartsOfTheLauncherAreTakenOver(t *testing.T) {
 		}
 		if got, want := r.results("a"), "command:failure launcher:running"; got != want && got != "launcher:running command:failure" {
 			t.Errorf("runs: %q, want %q", got, want)
+		}
+	})
+}
+
+// TestALaunchThatWasNeverMadeIsNoCrash: the server wrote down what it was about to launch, and ended. The launcher has started
+// the service by itself meanwhile.
+func TestALaunchThatWasNeverMadeIsNoCrash(t *testing.T) {
+	bubble(t, map[string]string{"a": `{}`}, func(r *rig) {
+		r.must("start a")
+		r.restart(func() {
+			r.f.crash("a", 9)
+			<-r.f.exits
+			err := r.db.Update(r.t.Context(), func(tx *store.Tx) error {
+				rec, err := services.Get(tx, "a")
+				if err != nil {
+					return err
+				}
+				row, err := runs.Get(tx, "a/"+rec.Run)
+				if err != nil {
+					return err
+				}
+				ended := time.Now()
+				row.EndedAt, row.Result = &ended, ResultFailure
+				rec.Crashes, rec.Run, rec.PID = 1, "never-launched", 0
+				if err := errors.Join(runs.Put(tx, "a/"+row.ID, row), services.Put(tx, "a", rec)); err != nil {
+					return err
+				}
+				return runs.Put(tx, "a/never-launched", Run{ID: "never-launched", Service: "a", Trigger: "restart", Result: ResultRunning})
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			if _, err := r.f.Launch(r.t.Context(), LaunchSpec{Run: "z-made-by-the-launcher", Service: "a"}); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if st := r.status("a"); st.State != Running || st.Run != "z-made-by-the-launcher" || st.Crashes != 1 {
+			t.Errorf("%+v", st)
+		}
+		if got := r.results("a"); strings.Contains(got, string(ResultUnknown)) || !strings.Contains(got, string(ResultNotStarted)) {
+			t.Errorf("runs: %q", got)
 		}
 	})
 }

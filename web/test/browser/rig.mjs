@@ -10,6 +10,8 @@ export const root = new URL('../../../', import.meta.url).pathname
 const binary = process.env.CC_TEST_BINARY ?? join(root, 'bin/controlcenter')
 const browser = process.env.CC_CHROMIUM ?? '/usr/bin/chromium'
 const PATIENCE = 60_000
+// What is set for the tests is no setting of the server: it refuses CC_ variables that it does not know.
+const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CC_')))
 
 const FLAGS = [
   '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
@@ -95,7 +97,7 @@ ${services}`)
   const url = `http://127.0.0.1:${port}`
   let child, output = ''
   const run = async () => {
-    child = spawn(binary, ['serve', `--config.file=${file}`, `--storage.path=${dir}/data`], { stdio: ['ignore', 'pipe', 'pipe'] })
+    child = spawn(binary, ['serve', `--config.file=${file}`, `--storage.path=${dir}/data`], { stdio: ['ignore', 'pipe', 'pipe'], env })
     for (const s of [child.stdout, child.stderr]) s.on('data', (d) => { output = (output + d).slice(-20_000) })
     await until('the server to answer', async () => {
       if (child.exitCode !== null) throw new Error(`the server ended: ${output}`)
