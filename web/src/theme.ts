@@ -12,6 +12,9 @@ export const theme = createTheme({
   defaultRadius: 'sm',
   cursorType: 'pointer',
   respectReducedMotion: true,
+  components: { // holding the page still under a dialog takes a style element, which the page's policy refuses
+    Modal: { defaultProps: { lockScroll: false } },
+  },
   fontSizes: { xs: '12px', sm: '13px', md: '13.5px', lg: '15px', xl: '18px' },
 })
 

@@ -3,7 +3,7 @@
 export const PAGES = [
   { name: 'overview', path: '/', ready: (page) => page.locator('[data-testid="numbers"]').and(page.locator(':has-text("running")')).waitFor() },
   { name: 'services', path: '/services', ready: (page) => page.getByText('Steady demo').first().waitFor() },
-  { name: 'service', path: '/services/demo-lines', ready: (page) => page.getByRole('log').getByText('line').first().waitFor() },
+  { name: 'service', path: '/services/demo-lines', ready: (page) => page.getByRole('log').getByText('xxxx').first().waitFor() },
   { name: 'jobs', path: '/jobs', ready: (page) => page.getByText('every day at 03:00').first().waitFor() },
   { name: 'processes', path: '/processes', ready: (page) => page.getByText('controlcenter').first().waitFor() },
   { name: 'ports', path: '/ports?range=all', ready: (page) => page.getByText('demo-steady').first().waitFor() },

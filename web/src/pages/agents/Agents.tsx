@@ -34,7 +34,7 @@ function AgentList() {
   const want = get('q').toLowerCase()
   const rows = q.data?.agents.filter((a) => (level === 'all' || a.level === level) && `${a.id} ${a.name} ${a.role} ${a.description}`.toLowerCase().includes(want)) ?? []
   const name = (a: Agent) => <span className={s.name}><b>{a.name}</b><small>{a.role || a.description || a.id}</small></span>
-  const known = (a: Agent) => (built('knowledge') && a.level === 'L1' && a.knowledge_files > 0 ? <Link href={`/knowledge?agent=${encodeURIComponent(a.id)}`}>{number(a.knowledge_files)}</Link> : number(a.knowledge_files))
+  const known = (a: Agent) => (built('knowledge') && a.level === 'L1' && a.knowledge_files > 0 ? <Link style={{ textDecoration: 'underline' }} href={`/knowledge?agent=${encodeURIComponent(a.id)}`}>{number(a.knowledge_files)}</Link> : number(a.knowledge_files))
   const columns: Column<Agent>[] = [
     { id: 'name', header: 'Agent', cell: name, sort: (a) => a.name.toLowerCase() },
     { id: 'level', header: 'Level', cell: (a) => <Badge tone={a.level === 'L1' ? 'busy' : 'idle'} plain>{a.level}</Badge>, sort: (a) => `${a.level} ${a.name}` },

@@ -155,7 +155,7 @@ export default function Services() {
 
   const running = list?.filter((x) => x.status === 'running').length
   return (
-    <Page title="Services" note={list ? `${running} of ${list.length} running` : undefined} side={<Button size="xs" onClick={() => set('add', '1')}>Add service</Button>}>
+    <Page title="Services" note={list ? `${running} of ${list.length} running` : undefined} side={<Button size="xs" variant="default" onClick={() => set('add', '1')}>Add service</Button>}>
       <Card flush label="Services" className={stale ? 'stale' : ''}>
         <div className={s.bar} style={{ paddingTop: 2 }}>
           <TextInput size="xs" w={220} placeholder="Search services" aria-label="Search services" value={text} onChange={(e) => set('q', e.currentTarget.value)} leftSection={<Icon name="search" size={14} />} data-search />
