@@ -55,7 +55,7 @@ function State({ job: j }: { job: Job }) {
 }
 
 const Next = ({ job: j }: { job: Job }) => (j.next_run ? <span className={s.two}><TimeText at={j.next_run} relative /><small><TimeText at={j.next_run} /></small></span> : <span className="muted">–</span>)
-const Schedule = ({ job: j }: { job: Job }) => <span className={s.two}><span>{scheduleWords(j.schedule)}</span><small className="num">{scheduleRules(j.schedule)}</small></span>
+const Schedule = ({ job: j }: { job: Job }) => <span className={s.two}><span>{scheduleWords(j.schedule ?? {})}</span><small className="num">{scheduleRules(j.schedule ?? {})}</small></span>
 const Results = ({ job: j }: { job: Job }) => {
   const list = Object.entries(j.results ?? {}).filter(([, n]) => n > 0)
   return list.length ? <span className={`${s.results} num`}>{list.map(([k, n]) => <span key={k}><b>{number(n)}</b> <span className="muted">{k}</span></span>)}</span> : <span className="muted">–</span>
