@@ -45,6 +45,10 @@ func (k *keeper) considerAway(r *run) {
 		k.mu.Lock()
 		svc.pending = nil
 		away := k.peer == nil && !k.frozen && !svc.held
+		if away { // a daemon that comes now is not told of what runs before this is decided
+			k.launching.Add(1)
+			defer k.launching.Done()
+		}
 		k.mu.Unlock()
 		if !away {
 			return

@@ -33,7 +33,7 @@ type keeper struct {
 	framing     *logs.Buffers
 
 	spare     spare
-	launching sync.WaitGroup // requests to launch that are being carried out
+	launching sync.WaitGroup // launches that are being carried out
 	kick      chan struct{}  // look for processes that have ended
 
 	mu        sync.Mutex

@@ -166,7 +166,8 @@ func (e *events) wantLine(text string) (id string) {
 	return id
 }
 
-const ticker = `echo one; echo two; read x < "$PIPE"; echo three; read x < "$PIPE"; echo four; exec sleep 1000`
+// A pipe that is opened while its last writer has not closed it yet ends at once: then it is opened again.
+const ticker = `echo one; echo two; until read x < "$PIPE"; do :; done; echo three; until read x < "$PIPE"; do :; done; echo four; exec sleep 1000`
 
 // startTicker defines and starts a service that writes its third and fourth line when told to.
 func startTicker(t *testing.T) (*plant, func()) {
