@@ -110,7 +110,7 @@ func setMode(t *testing.T, dir, mode string) {
 // until reads until ok says so; the test's own deadline ends what never comes.
 func until(t *testing.T, r *gpuReader, ok func(*GPUs, error) bool) (*GPUs, error) {
 	t.Helper()
-	end := time.Now().Add(time.Minute)
+	end := time.Now().Add(3 * time.Minute)
 	for {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		g, err := r.read(ctx, time.Now())
@@ -119,7 +119,7 @@ func until(t *testing.T, r *gpuReader, ok func(*GPUs, error) bool) (*GPUs, error
 			return g, err
 		}
 		if time.Now().After(end) {
-			t.Fatalf("after a minute still %+v, %v", g, err)
+			t.Fatalf("after three minutes still %+v, %v", g, err)
 		}
 	}
 }
@@ -201,11 +201,17 @@ func TestCloseEndsTheHelpersOfAWrapper(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, pid := range pids {
-		// A child of the wrapper is reaped by init, some time after it was killed.
-		for end := time.Now().Add(10 * time.Second); alive(pid); {
-			if time.Now().After(end) {
-				t.Fatalf("helper %d lives on after Close", pid)
-			}
+		wantEnd(t, pid)
+	}
+}
+
+// wantEnd waits for the end of a helper that was killed: that takes its time on a busy machine, and a child of the wrapper is
+// reaped by init.
+func wantEnd(t *testing.T, pid int) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); alive(pid); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("helper %d lives on", pid)
 		}
 	}
 }
@@ -217,7 +223,7 @@ func alive(pid int) bool {
 }
 
 func TestHangingNvidiaSMIIsReplaced(t *testing.T) {
-	r, dir := fakeGPUs(t, "hang", time.Second)
+	r, dir := fakeGPUs(t, "hang", 2*time.Second)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	g, err := r.read(ctx, time.Now())
 	cancel()
@@ -229,15 +235,11 @@ func TestHangingNvidiaSMIIsReplaced(t *testing.T) {
 	}
 	setMode(t, dir, "normal")
 	until(t, r, works)
-	for _, pid := range startedSMI(t, dir)[:1] {
-		if alive(pid) {
-			t.Errorf("the first helper, %d, still lives", pid)
-		}
-	}
+	wantEnd(t, startedSMI(t, dir)[0])
 }
 
 func TestReadingOfHangingNvidiaSMIGrowsOld(t *testing.T) {
-	r, dir := fakeGPUs(t, "once", 500*time.Millisecond)
+	r, dir := fakeGPUs(t, "once", 2*time.Second)
 	until(t, r, works)
 	until(t, r, func(_ *GPUs, err error) bool { return err != nil })
 	setMode(t, dir, "normal")
@@ -255,7 +257,7 @@ func TestDyingNvidiaSMIIsStartedAgain(t *testing.T) {
 }
 
 func TestGarbageOfNvidiaSMIIsNoReading(t *testing.T) {
-	r, dir := fakeGPUs(t, "garbage", 500*time.Millisecond)
+	r, dir := fakeGPUs(t, "garbage", 2*time.Second)
 	until(t, r, func(g *GPUs, err error) bool {
 		if g != nil {
 			t.Fatalf("garbage was read as %+v", g)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"controlcenter/control"
+	"controlcenter/internal/private"
 )
 
 // entry is one line of the journal.
@@ -66,7 +67,7 @@ const (
 
 // openJournal opens or makes the journal and returns the runs it knows, oldest first.
 func openJournal(path string) (*journal, []*entryRun, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := private.Open(path, os.O_RDWR|os.O_CREATE|os.O_APPEND)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open journal: %w", err)
 	}
@@ -220,7 +221,7 @@ func (j *journal) compact() error {
 		}
 	}
 	next := j.path + ".new"
-	f, err := os.OpenFile(next, os.O_RDWR|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
+	f, err := private.Open(next, os.O_RDWR|os.O_CREATE|os.O_TRUNC|os.O_APPEND)
 	if err != nil {
 		return fmt.Errorf("compact journal: %w", err)
 	}

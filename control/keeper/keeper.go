@@ -16,6 +16,7 @@ import (
 
 	"controlcenter/control"
 	"controlcenter/control/logs"
+	"controlcenter/internal/private"
 )
 
 // keeper is the process. Its lock is held for moments only: never while something is spawned, written to a socket or waited
@@ -92,7 +93,7 @@ var errLocked = errors.New("another keeper works in this folder")
 func serve(ctx context.Context, c Config) error {
 	debug.SetGCPercent(50) // a few MiB more or less are what this process is judged by
 	for _, dir := range []string{c.Dir, c.LogDir} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+		if err := private.Dir(dir); err != nil {
 			return fmt.Errorf("make folder: %w", err)
 		}
 	}

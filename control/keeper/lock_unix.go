@@ -11,11 +11,13 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"controlcenter/internal/private"
 )
 
 // lockFile takes the lock of a folder; errLocked when somebody has it.
 func lockFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := private.Open(path, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}

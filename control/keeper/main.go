@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+
+	"controlcenter/internal/private"
 )
 
 // check is what "keep -check" prints: a keeper asks it of a binary before it becomes that.
@@ -80,7 +82,7 @@ func keeperLog(dir string) (*os.File, error) {
 	if st, err := os.Stat(path); err == nil && st.Size() > 1<<20 {
 		mode |= os.O_TRUNC
 	}
-	f, err := os.OpenFile(path, mode, 0o600)
+	f, err := private.Open(path, mode)
 	if err != nil {
 		return nil, fmt.Errorf("open keeper's log: %w", err)
 	}

@@ -19,6 +19,7 @@ import (
 
 	"controlcenter/control"
 	"controlcenter/control/logs"
+	"controlcenter/internal/private"
 )
 
 const (
@@ -345,7 +346,7 @@ func reapStrays(ctx context.Context, _ func(int) bool) { <-ctx.Done() }
 
 // lockFile takes the lock of a folder; errLocked when somebody has it.
 func lockFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := private.Open(path, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}
@@ -388,7 +389,7 @@ func duplicate(f *os.File) (*os.File, error) {
 
 // startKeeper starts a keeper process that has no part in our console.
 func (c *Client) startKeeper() error {
-	if err := os.MkdirAll(c.o.Dir, 0o700); err != nil {
+	if err := private.Dir(c.o.Dir); err != nil {
 		return fmt.Errorf("make keeper's folder: %w", err)
 	}
 	path, err := c.binary()

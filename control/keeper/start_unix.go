@@ -8,11 +8,13 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
+
+	"controlcenter/internal/private"
 )
 
 // startKeeper starts a keeper process in a session of its own, with only what it needs of our environment.
 func (c *Client) startKeeper() error {
-	if err := os.MkdirAll(c.o.Dir, 0o700); err != nil {
+	if err := private.Dir(c.o.Dir); err != nil {
 		return fmt.Errorf("make keeper's folder: %w", err)
 	}
 	path, err := c.binary()

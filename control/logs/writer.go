@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"controlcenter/internal/private"
 )
 
 // quiet is how long an unfinished line waits for its rest before it is written as a part.
@@ -86,7 +88,7 @@ func OpenWriter(dir, service string, s Settings) (*Writer, error) {
 	if err := w.SetSettings(s); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := private.Dir(dir); err != nil {
 		return nil, fmt.Errorf("create log folder: %w", err)
 	}
 	segs, err := rotated(dir, service)

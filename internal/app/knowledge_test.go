@@ -98,9 +98,9 @@ func TestScanCommandIsAJobAndTheFilesAreReadAfterIt(t *testing.T) {
 	if bad := end(run.ID); bad.Status != kb.JobFailed || *bad.ExitCode != 3 || bad.Error == "" {
 		t.Errorf("a run that fails: %+v", bad)
 	}
-	run, _, err = s.Start(t.Context(), api.ScanArguments{Creator: "slow", MaxVideos: 10})
-	if err != nil {
-		t.Fatal(err)
+	run, already, err = s.Start(t.Context(), api.ScanArguments{Creator: "slow", MaxVideos: 10})
+	if err != nil || already {
+		t.Fatalf("started after the end of the last one: %v, %v", already, err)
 	}
 	waitFor(t, "its process", func() bool { r, err := s.Run(t.Context(), run.ID); return err == nil && r.PID > 0 })
 	if other, already, err := s.Start(t.Context(), api.ScanArguments{MaxVideos: 10}); err != nil || !already || other.ID != run.ID {

@@ -92,7 +92,9 @@ func (s *scanCommand) Start(ctx context.Context, a api.ScanArguments) (api.ScanR
 	defer d.reloading.Unlock()
 	if st, err := m.Get(config.ScanJob); err == nil && !st.State.Final() && st.Run != "" {
 		run, err := s.Run(ctx, st.Run)
-		return run, true, err
+		if err != nil || run.Finished == nil { // an end is stored before the state says so
+			return run, true, err
+		}
 	}
 	l := d.loaded.Load()
 	argv := scanArgv(l.Config.Knowledge.Scan.Command, a)

@@ -50,7 +50,7 @@ func keyInFile(path, rawURL string) (string, error) {
 	defer f.Close()
 	if st, err := f.Stat(); err != nil {
 		return "", err
-	} else if err := private(path, st); err != nil {
+	} else if err := checkPrivate(path, st); err != nil {
 		return "", err
 	}
 	b, err := readLimited(f, 1<<20)

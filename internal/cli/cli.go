@@ -119,6 +119,7 @@ func (e *env) addVerbs(root *cobra.Command) {
 		{"services", e.logsCmd()},
 		{"services", e.eventsCmd()},
 		{"services", e.runCmd()},
+		{"services", e.cancelCmd()},
 		{"services", e.jobsCmd()},
 		{"services", e.addCmd()},
 		{"services", e.editCmd()},

@@ -173,6 +173,31 @@ well, 1 otherwise. An interrupt ends the waiting, not the job.`,
 	return cmd
 }
 
+func (e *env) cancelCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "cancel JOB",
+		Short: "End the run of a job",
+		Long: `End the run of a job, and drop the runs that wait for it. Its schedule goes on. A job that does not run is
+left as it is.`,
+		Example:           `  controlcenter cancel kb-scheduler`,
+		Args:              exactArgs("JOB"),
+		ValidArgsFunction: e.completeServices(isJob),
+		RunE: e.run(func(c *call) error {
+			var body struct {
+				Message string `json:"message"`
+			}
+			raw, err := c.client.exchange(c.ctx, http.MethodPost, jobPath(c.args[0], "cancel"), nil, &body)
+			if err != nil {
+				return err
+			}
+			return e.print(raw, func() error {
+				_, err := fmt.Fprintln(e.o.Stdout, clean(body.Message))
+				return err
+			})
+		}, needDaemon),
+	}
+}
+
 // runID reads a run that is given by its id or whole.
 func runID(raw json.RawMessage) string {
 	var run jobRun

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"controlcenter/internal/config"
+	"controlcenter/internal/private"
 )
 
 func (e *env) loginCmd() *cobra.Command {
@@ -84,7 +85,7 @@ func (e *env) openBrowser(ctx context.Context, address string) error {
 		return fmt.Errorf("open the browser: %w", err)
 	}
 	dir = filepath.Join(dir, "controlcenter")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := private.Dir(dir); err != nil {
 		return fmt.Errorf("open the browser: %w", err)
 	}
 	path := filepath.Join(dir, "login.html")

@@ -2,5 +2,5 @@ package cli
 
 import "io/fs"
 
-// private cannot judge access lists; the user's folders are the user's.
-func private(string, fs.FileInfo) error { return nil }
+// checkPrivate cannot judge access lists; the user's folders are the user's.
+func checkPrivate(string, fs.FileInfo) error { return nil }

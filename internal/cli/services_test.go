@@ -297,10 +297,13 @@ func TestRunWaitsForItsJob(t *testing.T) {
 		return replies(`{"success":true,"logs":[],"entries":[` + lines + `],"next":` + next + `}`)
 	}
 	s := newStub(t).on("POST /api/jobs/scan/run", replies(`{"success":true,"run":"r7","message":"scan was started"}`)).
+		on("POST /api/jobs/scan/cancel", replies(`{"success":true,"message":"scan was cancelled"}`)).
 		on("GET /api/jobs/scan/runs/r7", run(`"finished_at":null,"result":"running"`), run(`"finished_at":"2026-01-02T03:04:06Z","result":"failure","exit_code":3,"reason":"exit code 3"`)).
 		on("GET /api/jobs/scan/runs/r7/logs", page("4", `{"pos":0,"time":"2026-01-02T03:04:05Z","stream":"stdout","text":"one"}`), page("8", `{"pos":4,"time":"2026-01-02T03:04:06Z","stream":"stdout","text":"two"}`))
 	check(t, "not waited for", s.run("run", "scan"), ExitOK, "scan was started\n", "")
 	s.asked()
+	check(t, "cancelled", s.run("cancel", "scan"), ExitOK, "scan was cancelled\n", "")
+	check(t, "no such job", s.run("cancel", "nosuch"), ExitNotFound, "", "controlcenter: cancel: Not Found\n")
 	check(t, "fails", s.run("run", "scan", "--wait"), ExitFailed, "one\ntwo\n", "controlcenter: run: scan: exit code 3\n")
 	if got := s.asked(); !strings.HasSuffix(got, "/logs?after=4&lines=10000") {
 		t.Error(got)
@@ -496,6 +499,7 @@ func TestWrongUseOfServiceVerbs(t *testing.T) {
 		{[]string{"events", "-n", "1001"}, "--lines: must be between 1 and 1000"},
 		{[]string{"jobs", "a", "-n", "0"}, "--limit: must be between 1 and 1000"},
 		{[]string{"run"}, "missing argument JOB"},
+		{[]string{"cancel"}, "missing argument JOB"},
 		{[]string{"add"}, "missing argument NAME or --file"},
 		{[]string{"add", "a"}, "missing the command: add a -- COMMAND..."},
 		{[]string{"add", "a", "b"}, `unexpected argument "b"; the command stands behind --`},

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"strings"
 	"syscall"
+
+	"controlcenter/internal/private"
 )
 
 var (
@@ -86,6 +88,9 @@ func dirError(dir string, err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) && pe.Path == dir {
 		err = pe.Err
+	}
+	if errors.Is(err, private.ErrUnsafe) {
+		return fmt.Errorf("data directory %s is not safe: %w", dir, err)
 	}
 	return fmt.Errorf("data directory %s cannot be written: %w", dir, err)
 }

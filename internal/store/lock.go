@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"controlcenter/internal/private"
 )
 
 // lockName is a file of its own, not state.db: Restore and repair exchange state.db while the lock stays held.
@@ -20,7 +22,7 @@ const (
 // that cannot name a lock's holder. The lock ends with the process, however it ends.
 func lockDir(ctx context.Context, dir string, wait time.Duration) (*os.File, error) {
 	path := filepath.Join(dir, lockName)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := private.Open(path, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, dirError(dir, err)
 	}
@@ -47,7 +49,10 @@ func lockDir(ctx context.Context, dir string, wait time.Duration) (*os.File, err
 	}
 	// The note only helps error messages, so a full disk must not stop us here.
 	note := strconv.Itoa(os.Getpid()) + "\n" + shorten(strings.Join(os.Args, " ")) + "\n"
-	_ = os.WriteFile(filepath.Join(dir, pidName), []byte(note), 0o600) // #nosec G703 -- the owner chose the folder
+	if p, err := private.Open(filepath.Join(dir, pidName), os.O_WRONLY|os.O_CREATE|os.O_TRUNC); err == nil {
+		_, _ = p.WriteString(note)
+		_ = p.Close()
+	}
 	return f, nil
 }
 

@@ -16,6 +16,8 @@ import (
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sync/semaphore"
+
+	"controlcenter/internal/private"
 )
 
 const (
@@ -102,8 +104,10 @@ func open(ctx context.Context, o Options, steps []migration) (*Store, error) {
 		writer: make(chan struct{}, 1), gate: semaphore.NewWeighted(readers), nudge: make(chan struct{}, 1),
 		watches: map[*Watch]struct{}{}, backupEvery: o.BackupEvery, backupKeep: max(1, o.BackupKeep),
 	}
-	if err := os.MkdirAll(s.backupDir(), 0o700); err != nil {
-		return nil, dirError(dir, err)
+	for _, d := range []string{dir, s.backupDir()} {
+		if err := private.Dir(d); err != nil {
+			return nil, dirError(dir, err)
+		}
 	}
 	if s.lock, err = lockDir(ctx, dir, o.LockWait); err != nil {
 		return nil, err
@@ -147,6 +151,7 @@ func (s *Store) openBolt(path string, readOnly bool) (db *bbolt.DB, err error) {
 		db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 			Timeout: 200 * time.Millisecond, FreelistType: bbolt.FreelistMapType, ReadOnly: readOnly, PreLoadFreelist: !readOnly,
 			InitialMmapSize: mapReserve, NoStatistics: true,
+			OpenFile: func(path string, flags int, _ os.FileMode) (*os.File, error) { return private.Open(path, flags) },
 		})
 		return err
 	})

@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"controlcenter/internal/private"
 )
 
 // This file checks a bbolt file without bbolt. Opening or even checking a damaged file through bbolt can end the process: it
@@ -79,7 +81,7 @@ func verifyFile(path string, deadline time.Time, v visitor) (fileReport, error) 
 
 // verifyMeta is verifyFile for the newest (0) or the last but one (1) transaction of a file.
 func verifyMeta(path string, age int, deadline time.Time, v visitor) (fileReport, error) {
-	f, err := os.Open(path)
+	f, err := private.Open(path, os.O_RDONLY)
 	if err != nil {
 		return fileReport{}, err
 	}
