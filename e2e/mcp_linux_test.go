@@ -65,9 +65,37 @@ func TestAgentsUseTheDaemonOverBothTransports(t *testing.T) {
 			if text, failed := call("service_logs", map[string]any{"name": "talker", "lines": 5000}); !failed || !strings.Contains(text, "1 to 1000") {
 				t.Errorf("too many lines: %s", text)
 			}
+			checkAudit(t, d)
 			if text, failed := call("system_stats", nil); failed || !strings.Contains(text, "memory_total_bytes") {
 				t.Errorf("stats: %s", text)
 			}
 		})
+	}
+}
+
+// checkAudit: what agents change is in the audit log by tool and target, what they read is not.
+func checkAudit(t *testing.T, d *daemon) {
+	t.Helper()
+	var body struct {
+		Entries []struct {
+			Action, Target, Result string
+		}
+	}
+	d.json("/api/audit?limit=100", &body)
+	var got []string
+	for _, e := range body.Entries {
+		if e.Action == "POST /mcp" {
+			got = append(got, e.Target+": "+e.Result)
+		}
+	}
+	for _, want := range []string{"service_restart Talker: changed", "service_stop nobody: ok"} {
+		if !slices.Contains(got, want) {
+			t.Errorf("no %q among %q", want, got)
+		}
+	}
+	for _, g := range got {
+		if !strings.HasPrefix(g, "service_restart ") && !strings.HasPrefix(g, "service_stop ") {
+			t.Errorf("a call that reads is there: %q", g)
+		}
 	}
 }

@@ -38,7 +38,7 @@ func (s *Server) wasDone(r *http.Request, status int) {
 	switch {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusMisdirectedRequest, status == http.StatusTooManyRequests:
 		result = audit.Denied
-	case safe(r.Method), info.row != nil && info.row.unaudited:
+	case safe(r.Method), info.reads, info.row != nil && info.row.unaudited:
 		return
 	case status >= 400, info.problem != "": // legacy clients are told of failures with status 200
 		result = audit.Failed

@@ -27,6 +27,7 @@ type request struct {
 	token      string        // that came with a WebSocket's address
 	dropCookie bool          // the browser has a session that is over
 	target     string        // for the audit log, when the path does not name it
+	reads      bool          // it changed nothing, whatever its method
 	problem    string        // what the client was told
 	rider      *store.Rider
 }

@@ -22,13 +22,26 @@ type Options struct {
 	Searcher *kb.Searcher
 	Version  string
 	Log      *slog.Logger
+	// Actor names the caller in the history of what a tool does; ctx is that of the HTTP request.
+	Actor func(ctx context.Context) string
+
+	acting map[string]bool
 }
 
 // Handlers are the HTTP forms of the two servers: POST one JSON-RPC message, get its answer as JSON.
-type Handlers struct{ read, operate http.Handler }
+type Handlers struct {
+	read, operate http.Handler
+	acting        map[string]bool
+}
 
 // New builds the servers.
-func New(o Options) *Handlers { return &Handlers{o.handler(false), o.handler(true)} }
+func New(o Options) *Handlers {
+	o.acting = map[string]bool{}
+	return &Handlers{o.handler(false), o.handler(true), o.acting}
+}
+
+// Acts says whether a tool changes something.
+func (h *Handlers) Acts(tool string) bool { return h.acting[tool] }
 
 // For returns the handler of a caller that may start and stop services, or only read.
 func (h *Handlers) For(operate bool) http.Handler {
@@ -61,8 +74,9 @@ func reads[In, Out any](s *mcp.Server, name, title, description string, do func(
 }
 
 // acts adds a tool that does something.
-func acts[In, Out any](s *mcp.Server, name, title, description string, destructive bool, do func(context.Context, In) (Out, error)) {
+func acts[In, Out any](o *Options, s *mcp.Server, name, title, description string, destructive bool, do func(context.Context, In) (Out, error)) {
 	closed := false
+	o.acting[name] = true
 	add(s, &mcp.Tool{Name: name, Description: description, Annotations: &mcp.ToolAnnotations{Title: title, DestructiveHint: &destructive, OpenWorldHint: &closed}}, do)
 }
 

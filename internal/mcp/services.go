@@ -85,8 +85,8 @@ func (o *Options) serviceTools(s *mcp.Server, operate bool) {
 		{control.VerbStop, "Stop", "Stop a service with all its processes. It stays stopped until somebody starts it.", true},
 		{control.VerbRestart, "Restart", "Stop a service and start it again.", true},
 	} {
-		acts(s, "service_"+string(v.verb), v.title, v.description, v.destructive, func(ctx context.Context, in named) (Service, error) {
-			st, err := m.Do(ctx, control.Command{Service: in.Name, Verb: v.verb, Actor: "agent (mcp)"})
+		acts(o, s, "service_"+string(v.verb), v.title, v.description, v.destructive, func(ctx context.Context, in named) (Service, error) {
+			st, err := m.Do(ctx, control.Command{Service: in.Name, Verb: v.verb, Actor: o.Actor(ctx) + " (mcp)"})
 			if err != nil {
 				return Service{}, err //nolint:wrapcheck // its text is for the reader
 			}
