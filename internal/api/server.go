@@ -65,7 +65,7 @@ type Options struct {
 	Logs     *logs.Dir                       // what the services wrote; nil = their routes answer 503
 	// KeeperPID says which process runs the services, so that nobody kills it; 0 = none. nil = none.
 	KeeperPID func() int
-	MCP Agents // nil = 503
+	MCP       Agents // nil = 503
 	// Knowledge is the knowledge base; nil = its routes and those of agents answer 503.
 	Knowledge *Knowledge
 	// Auth holds keys, users and sessions; nil = there are none, and their routes answer 503.
