@@ -25,6 +25,8 @@ var absentHere = map[string]string{
 	"controlcenter_cpu_frequency_hertz": "a virtual machine may hide its clock rate",
 	"controlcenter_pressure_":           "a kernel without pressure stall information",
 	"controlcenter_tls_certificate_":    "this daemon serves without TLS",
+	"controlcenter_notifications_":      "this daemon has no channel",
+	"controlcenter_alerts_firing":       "no built-in rule fires",
 	"controlcenter_disk_":               "a container may hide the disks",
 }
 
