@@ -57,9 +57,12 @@ const TONES: Record<string, Tone> = {
 }
 const WORDS: Record<string, string> = { backoff: 'waiting to restart' }
 
+export const stateTone = (state: string): Tone => TONES[state] ?? 'idle'
+export const stateWord = (state: string) => WORDS[state] ?? state
+
 /** A state of the server in its colour. The word is always there: colour alone says nothing to many. */
 export function StatusBadge({ state, title, plain }: { state: string; title?: string; plain?: boolean }) {
-  return <Badge tone={TONES[state] ?? 'idle'} title={title} plain={plain}>{WORDS[state] ?? state}</Badge>
+  return <Badge tone={stateTone(state)} title={title} plain={plain}>{stateWord(state)}</Badge>
 }
 
 export const Tag = ({ children }: { children: ReactNode }) => <span className={s.tag}>{children}</span>
