@@ -83,7 +83,7 @@ export default function Graph() {
     const live = all?.find((x) => x.name === id), node = nodes.find((n) => n.id === id)
     return { name: live?.display_name ?? id, state: live?.state ?? node?.state ?? 'unknown', health: live?.health ?? node?.health ?? 'unknown' }
   }
-  const waits = (e: Edge) => !e.met && ['waiting', 'starting', 'backoff'].includes(facts(e.from).state)
+  const waits = (e: Edge) => !e.met && ['starting', 'backoff'].includes(facts(e.from).state)
   const needs = (id: string) => edges.filter((e) => e.from === id)
   const words = (list: Edge[]) => list.map((e) => `${facts(e.to).name} (${e.condition}${e.met ? '' : ', not so now'})`).join(', ')
   const edgeOf = new Map(edges.map((e) => [`${e.from} ${e.to}`, e]))
