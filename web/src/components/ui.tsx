@@ -97,7 +97,7 @@ export function EmptyState({ icon = 'inbox', title, children, action }: { icon?:
   return (
     <div className={s.empty}>
       <Icon name={icon} />
-      <h3>{title}</h3>
+      <h2>{title}</h2>
       {children ? <p>{children}</p> : null}
       {action}
     </div>
@@ -109,7 +109,7 @@ export function ErrorState({ error, what, retry }: { error: unknown; what: strin
   return (
     <div className={`${s.empty} ${s.error}`} role="alert">
       <Icon name="alert" />
-      <h3>{what}</h3>
+      <h2>{what}</h2>
       <p>{reasonOf(error)}</p>
       <Lines lines={error instanceof ApiError ? error.lines : []} />
       {error instanceof ApiError && error.requestId ? <p className="mono">request {error.requestId}</p> : null}

@@ -62,40 +62,16 @@ export async function until(what, check, patience = PATIENCE) {
   }
 }
 
-/** Starts the server with services of the demo modes; more services and keys as YAML. */
-export async function startServer({ services = '', config = '' } = {}) {
-  if (!existsSync(binary)) throw new Error(`${binary} is missing: make build`)
-  const dir = mkdtempSync(join(tmpdir(), 'controlcenter-web-'))
-  let child, output = ''
-  const stop = remember(async () => {
-    // "down" also ends the services and their keeper; without it they would go on.
-    if (child) await new Promise((done) => spawn(binary, ['down', '--url', url], { stdio: 'ignore', env }).once('exit', done).once('error', done))
-    await end('SIGTERM')
-    rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
-  })
-  const end = (signal) => new Promise((done) => {
-    if (!child || child.exitCode !== null || child.signalCode !== null) return done()
-    child.once('exit', done)
-    child.kill(signal)
-  })
-  const [port, steady] = [await freePort(), await freePort()]
-  const url = `http://127.0.0.1:${port}`
-  const file = join(dir, 'controlcenter.yaml')
-  writeFileSync(file, `
-web: {listen_addresses: ["127.0.0.1:${port}"]}
-knowledge:
-  roots: [{id: examples, path: ${JSON.stringify(join(root, 'examples/knowledge'))}}]
-${config}
-services:
+const demos = (port) => `
   demo-steady:
     display_name: Steady demo
     description: answers on a port and writes a line a second
-    command: ["\${self}", demo, steady, --port, "${steady}"]
-    ports: [${steady}]
+    command: ["\${self}", demo, steady, --port, "${port}"]
+    ports: [${port}]
     autostart: true
     tags: [demo, web]
     probes:
-      readiness: {http: "http://127.0.0.1:${steady}/health", interval: 1s}
+      readiness: {http: "http://127.0.0.1:${port}/health", interval: 1s}
   demo-lines:
     display_name: Line writer
     description: a numbered line every 100 ms
@@ -122,7 +98,33 @@ services:
     type: job
     display_name: Demo job
     command: ["\${self}", demo, job]
-    schedule: {cron: "0 3 * * *"}
+    schedule: {cron: "0 3 * * *"}`
+
+/** Starts the server with services of the demo modes, or without; more services and keys as YAML. */
+export async function startServer({ services = '', config = '', demo = true } = {}) {
+  if (!existsSync(binary)) throw new Error(`${binary} is missing: make build`)
+  const dir = mkdtempSync(join(tmpdir(), 'controlcenter-web-'))
+  let child, output = ''
+  const stop = remember(async () => {
+    // "down" also ends the services and their keeper; without it they would go on.
+    if (child) await new Promise((done) => spawn(binary, ['down', '--url', url], { stdio: 'ignore', env }).once('exit', done).once('error', done))
+    await end('SIGTERM')
+    rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
+  })
+  const end = (signal) => new Promise((done) => {
+    if (!child || child.exitCode !== null || child.signalCode !== null) return done()
+    child.once('exit', done)
+    child.kill(signal)
+  })
+  const [port, steady] = [await freePort(), await freePort()]
+  const url = `http://127.0.0.1:${port}`
+  const file = join(dir, 'controlcenter.yaml')
+  writeFileSync(file, `
+web: {listen_addresses: ["127.0.0.1:${port}"]}
+knowledge:
+  roots: [{id: examples, path: ${JSON.stringify(join(root, 'examples/knowledge'))}}]
+${config}
+services:${demo ? demos(steady) : ''}
 ${services}`)
   const run = async () => {
     child = spawn(binary, ['serve', `--config.file=${file}`, `--storage.path=${dir}/data`], { stdio: ['ignore', 'pipe', 'pipe'], env })

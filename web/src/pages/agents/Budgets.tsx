@@ -24,9 +24,9 @@ const nameOf = (api: string) => (api === 'total' ? 'all APIs' : api)
 /** A number, or what was typed: the server says what is no amount. */
 const amount = (text: string) => (text.trim() === '' ? undefined : Number.isFinite(Number(text)) ? Number(text) : text)
 
-function Form({ old, apis, onClose }: { old: Budget | null; apis: string[]; onClose: () => void }) {
+function Form({ old, all, apis, onClose }: { old: Budget | null; all: Budget[]; apis: string[]; onClose: () => void }) {
   const client = useQueryClient()
-  const [api, setApi] = useState(old?.api ?? 'total')
+  const [api, setApi] = useState(old?.api ?? (all.some((b) => b.api === 'total') ? '' : 'total'))
   const [daily, setDaily] = useState(String(old?.daily_usd ?? ''))
   const [monthly, setMonthly] = useState(String(old?.monthly_usd ?? ''))
   const set = { method: 'PUT' as const, path: pathOf(api.trim()), body: { daily_usd: amount(daily), monthly_usd: amount(monthly) } }
@@ -55,7 +55,7 @@ function Form({ old, apis, onClose }: { old: Budget | null; apis: string[]; onCl
       )}
       <TextInput label="US dollars a day" description="Empty: no limit. Days are those of UTC." inputMode="decimal" value={daily} onChange={(e) => setDaily(e.currentTarget.value)} error={wrong('daily_usd')} data-autofocus={old ? true : undefined} />
       <TextInput label="US dollars a month" description="Empty: no limit" inputMode="decimal" value={monthly} onChange={(e) => setMonthly(e.currentTarget.value)} error={wrong('monthly_usd')} />
-      <p className="muted">Nothing is blocked: you are told at 80 % and at 100 %.{old?.source === 'config' ? ' What is set here wins over the configuration file.' : ''}</p>
+      <p className="muted">Nothing is blocked: you are told at 80 % and at 100 %.{!old && all.some((b) => b.api === api.trim().toLowerCase()) ? ' There is a budget of this name; it is replaced.' : ''}{old?.source === 'config' ? ' What is set here wins over the configuration file.' : ''}</p>
       {save.error && !fields.some((f) => ['api', 'daily_usd', 'monthly_usd'].includes(f.loc[1] ?? '')) ? <p role="alert" className={s.wrong}>{reasonOf(save.error)}</p> : null}
       <Group justify="flex-end" gap="xs">
         {old?.source === 'api' ? <Button variant="subtle" color="red" mr="auto" loading={save.isPending && save.variables.method === 'DELETE'} onClick={() => save.mutate(remove)}>Remove</Button> : null}
@@ -97,7 +97,7 @@ export function Budgets({ apis }: { apis: string[] }) {
         </div>
       )}
       <Modal opened={edited !== null} onClose={() => setEdited(null)} fullScreen={phone} centered title={old ? `Budget of ${nameOf(old.api)}` : 'Set a budget'} closeButtonProps={{ 'aria-label': 'Close' }}>
-        {edited ? <Form key={old?.api ?? ''} old={old} apis={apis} onClose={() => setEdited(null)} /> : null}
+        {edited ? <Form key={old?.api ?? ''} old={old} all={q.data?.budgets ?? []} apis={apis} onClose={() => setEdited(null)} /> : null}
       </Modal>
     </Card>
   )

@@ -31,8 +31,8 @@ const toneOf = (x: Facts) => (x.state === 'running' && x.health === 'unhealthy' 
 
 function Node({ box: b, facts: x, needs }: { box: Box; facts: Facts; needs: string }) {
   return (
-    <Link href={href('service', { name: b.id })} className={s.node} aria-label={`${x.name}: ${said(x)}${needs ? `, needs ${needs}` : ''}`} data-tone={toneOf(x)} data-service={b.id}>
-      <title>{`${x.name}: ${said(x)}`}</title>
+    <Link href={href('service', { name: b.id })} className={s.node} data-tone={toneOf(x)} data-service={b.id}>
+      <title>{`${x.name}: ${said(x)}${needs ? `, needs ${needs}` : ''}`}</title>
       <rect x={b.x} y={b.y} width={WIDTH} height={b.height} rx={8} />
       <rect className={s.mark} x={b.x} y={b.y + 12} width={3.5} height={b.height - 24} rx={1.75} />
       <text className={s.name} x={b.x + 16} y={b.y + b.height / 2 - 4}>{short(x.name)}</text>

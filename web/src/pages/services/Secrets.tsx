@@ -2,6 +2,7 @@
 import { useState, type FormEvent } from 'react'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { Button, PasswordInput } from '@mantine/core'
+import '@mantine/core/styles/PasswordInput.css'
 import { reasonOf } from '../../api/client'
 import { send } from '../../api/rest'
 import { toast } from '../../components/toasts'

@@ -37,6 +37,8 @@ export function ServiceForm({ old, onClose, onSaved }: { old?: Spec; onClose: ()
     if (save.error) form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus()
   }, [save.error])
 
+  useEffect(() => form.current?.querySelector<HTMLElement>('[data-autofocus]')?.focus(), []) // the dialog was there before its form
+
   const change = (name: keyof Fields, value: string | boolean) => setF((x) => ({ ...x, [name]: value }))
   const text = (name: Exclude<keyof Fields, 'autostart'>) => ({ value: f[name], error: wrong(name), onChange: (e: { currentTarget: { value: string } }) => change(name, e.currentTarget.value) })
   const choose = (name: string) => {
@@ -56,11 +58,10 @@ export function ServiceForm({ old, onClose, onSaved }: { old?: Spec; onClose: ()
       <div className={s.two}>
         {old ? null : <TextInput label="Name" description="In addresses and commands" {...text('name')} data-autofocus />}
         <TextInput label="Shown as" description="For people" {...text('display_name')} data-autofocus={old ? true : undefined} />
-        {old ? null : <NativeSelect label="Kind" value={f.type} error={wrong('type')} onChange={(e) => change('type', e.currentTarget.value)} data={[{ value: '', label: 'Service: runs on' }, { value: 'job', label: 'Job: runs and ends' }]} />}
+        {old ? null : <NativeSelect label="Kind" description="Runs on, or runs and ends" value={f.type} error={wrong('type')} onChange={(e) => change('type', e.currentTarget.value)} data={[{ value: '', label: 'Service' }, { value: 'job', label: 'Job' }]} />}
+        <TextInput label="Description" description="What it is" {...text('description')} />
       </div>
-      <TextInput label="Description" {...text('description')} />
       <Textarea label="Command" description={shell ? 'One text for the shell' : 'One argument a line; the first is the program. An argument with line breaks is written as JSON text.'} autosize={false} rows={4} classNames={{ input: 'mono' }} spellCheck={false} {...text('command')} />
-      <TextInput label="Folder" description="Where it runs" {...text('cwd')} />
       <div className={s.two}>
         <TextInput label="Ports" description="Separated by commas" {...text('ports')} />
         <TextInput label="Tags" description="Separated by commas" {...text('tags')} />
@@ -68,6 +69,7 @@ export function ServiceForm({ old, onClose, onSaved }: { old?: Spec; onClose: ()
       <Textarea label="Environment" description={old ? 'NAME=value, one a line. ******** stands for a value that is not shown; left as it is, the value stays.' : 'NAME=value, one a line. Put secrets into secrets, not here.'} rows={3} classNames={{ input: 'mono' }} spellCheck={false} {...text('env')} />
       <TextInput label="Needs" description="Names of services that must run first. db:healthy waits until db is healthy, import:completed until import has ended well." {...text('depends_on')} />
       <div className={s.two}>
+        <TextInput label="Folder" description="Where it runs" {...text('cwd')} />
         {f.type === 'job' ? (
           <TextInput label="Schedule" description="0 3 * * *, or every 10m, or a moment. Empty: by hand only" {...text('schedule')} />
         ) : (
