@@ -54,8 +54,7 @@ func (s *Spec) unmasked(last *Spec) (*Spec, error) {
 			out.Env[name] = before
 		}
 	}
-	c := &checker{}
-	out.checkMasks(c)
+	c := &checker{wrong: out.Masks()}
 	for _, list := range []struct {
 		field string
 		args  []string
@@ -84,11 +83,16 @@ func (s *Spec) env(name string) (string, bool) {
 	return value, known
 }
 
-// checkMasks refuses masks that nothing was put in the place of.
-func (s *Spec) checkMasks(c *checker) {
+// Masks returns what is wrong with a definition in which masks stand as values. The file has no definition from before, whose
+// values could be put in their place.
+func (s *Spec) Masks() []FieldError {
+	var wrong []FieldError
 	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
-		c.must(!isMask(s.Env[name]), "env."+name, "is the mask that is shown in place of a secret; give its value")
+		if isMask(s.Env[name]) {
+			wrong = append(wrong, FieldError{"env." + name, "is the mask that is shown in place of a secret; give its value"})
+		}
 	}
+	return wrong
 }
 
 // starred says whether an argument has the stars that masking puts there: other text in their place would be masked too.

@@ -132,7 +132,6 @@ func (s *Spec) checkCommand(c *checker) {
 }
 
 func (s *Spec) checkEnv(c *checker) {
-	s.checkMasks(c)
 	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
 		c.must(envName.MatchString(name), "env."+strconv.Quote(name), "is not a name of a variable")
 		c.must(!strings.ContainsRune(s.Env[name], 0), "env."+name, "must not contain a NUL byte")

@@ -104,10 +104,11 @@ const demos = (port) => `
 export async function startServer({ services = '', config = '', demo = true } = {}) {
   if (!existsSync(binary)) throw new Error(`${binary} is missing: make build`)
   const dir = mkdtempSync(join(tmpdir(), 'controlcenter-web-'))
+  const own = { ...env, TMPDIR: dir } // what it puts into the temporary directory goes with its own
   let child, output = ''
   const stop = remember(async () => {
     // "down" also ends the services and their keeper; without it they would go on.
-    if (child) await new Promise((done) => spawn(binary, ['down', '--url', url], { stdio: 'ignore', env }).once('exit', done).once('error', done))
+    if (child) await new Promise((done) => spawn(binary, ['down', '--url', url], { stdio: 'ignore', env: own }).once('exit', done).once('error', done))
     await end('SIGTERM')
     rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
   })
@@ -127,7 +128,7 @@ ${config}
 services:${demo ? demos(steady) : ''}
 ${services}`)
   const run = async () => {
-    child = spawn(binary, ['serve', `--config.file=${file}`, `--storage.path=${dir}/data`], { stdio: ['ignore', 'pipe', 'pipe'], env })
+    child = spawn(binary, ['serve', `--config.file=${file}`, `--storage.path=${dir}/data`], { stdio: ['ignore', 'pipe', 'pipe'], env: own })
     for (const s of [child.stdout, child.stderr]) s.on('data', (d) => { output = (output + d).slice(-20_000) })
     await until('the server to answer', async () => {
       if (child.exitCode !== null) throw new Error(`the server ended: ${output}`)
