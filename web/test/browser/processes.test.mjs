@@ -1,18 +1,25 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { accessibility, openPage, startBrowser, startServer, until } from './rig.mjs'
 
 let server, browser, parent
-const mark = `98765${process.pid}` // an argument that no other process has
+const mark = `cc${process.pid}x` // in the names of two processes, and of no other
+const dir = mkdtempSync(join(tmpdir(), 'controlcenter-own-'))
 before(async () => {
-  // A process of the test with a child of its own.
-  parent = spawn('/bin/sh', ['-c', `sleep ${mark} & wait`], { stdio: 'ignore' })
+  // A process of the test with a child of its own, under names of their own: arguments are shown of the busiest only.
+  copyFileSync('/bin/sh', join(dir, `${mark}a`))
+  copyFileSync('/bin/sleep', join(dir, `${mark}b`))
+  parent = spawn(join(dir, `${mark}a`), ['-c', `${join(dir, `${mark}b`)} 100000 & wait`], { stdio: 'ignore' })
   server = await startServer()
   browser = await startBrowser()
 })
 after(async () => {
   parent?.kill('SIGKILL')
+  rmSync(dir, { recursive: true, force: true })
   await browser?.stop()
   await server?.stop()
 })
@@ -23,8 +30,8 @@ const column = (page, n) => page.locator(`tbody tr[data-index] td:nth-child(${n}
 const own = async () => (await server.api(`/api/system/processes?search=${mark}&limit=500`)).body.processes
 
 test('the list is sorted by a click on a heading, both ways', async () => {
-  const { page, faults } = await open('/processes?q=sleep')
-  await rows(page).filter({ hasText: mark }).first().waitFor()
+  const { page, faults } = await open(`/processes?q=${mark}`)
+  await until('both processes', async () => (await rows(page).count()) === 2)
   const pids = async () => (await column(page, 2)).map(Number)
   const sorted = (list, sign) => list.every((v, i) => i === 0 || sign * (v - list[i - 1]) >= 0)
   await page.getByRole('button', { name: 'PID' }).click()
@@ -40,7 +47,8 @@ test('the list is sorted by a click on a heading, both ways', async () => {
 test('the filter leaves what matches, as the API has it, and has an address', async () => {
   const { page } = await open('/processes')
   await page.getByRole('textbox', { name: 'Search processes' }).fill(mark)
-  await until('the rows that match', async () => (await rows(page).count()) === (await own()).length)
+  assert.equal((await own()).length, 2)
+  await until('the rows that match', async () => (await rows(page).count()) === 2)
   assert.match(page.url(), new RegExp(`q=${mark}`))
   for (const p of await own()) {
     const row = rows(page).filter({ has: page.getByRole('cell', { name: String(p.pid), exact: true }) })
@@ -69,17 +77,17 @@ test('the tree has a child below its parent, further in', async () => {
 
 test('a process is ended only after a question', async () => {
   const { page } = await open(`/processes?q=${parent.pid}`)
-  await page.getByRole('button', { name: `More for sh ${parent.pid}` }).click()
+  await page.getByRole('button', { name: `More for ${mark}a ${parent.pid}` }).click()
   await page.getByRole('menuitem', { name: 'Kill (SIGKILL)' }).click()
   const dialog = page.getByRole('dialog')
   await dialog.getByText(String(parent.pid), { exact: true }).waitFor()
-  await dialog.getByText(mark).waitFor() // its command line, so that one sees what it is
+  await page.getByRole('dialog', { name: `Kill ${mark}a?` }).waitFor()
   assert.deepEqual(await accessibility(page), [])
   await dialog.getByRole('button', { name: 'Cancel', exact: true }).click()
   await dialog.waitFor({ state: 'detached' })
   assert.equal(parent.exitCode ?? parent.signalCode, null) // it lives
   const ended = new Promise((done) => parent.once('exit', (_, signal) => done(signal)))
-  await page.getByRole('button', { name: `More for sh ${parent.pid}` }).click()
+  await page.getByRole('button', { name: `More for ${mark}a ${parent.pid}` }).click()
   await page.getByRole('menuitem', { name: 'Kill (SIGKILL)' }).click()
   await dialog.getByRole('button', { name: 'Kill it', exact: true }).click()
   assert.equal(await ended, 'SIGKILL')
