@@ -196,6 +196,7 @@ test('who may only look sees no buttons to edit', async () => {
 for (const theme of ['light', 'dark']) {
   for (const width of [1440, 390]) {
     test(`the forms are clean, ${theme}, ${width} wide`, async () => {
+      assert.equal((await server.api('/api/services/mine', 'PATCH', { secrets: ['DB_KEY'] })).status, 200)
       for (const [path, ready] of [
         ['/services/mine?edit=1', (page) => page.getByRole('region', { name: 'Secrets' }).waitFor()],
         ['/services?edit=demo-lines', (page) => page.getByText('change it there').waitFor()],
