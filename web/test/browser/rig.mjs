@@ -29,7 +29,7 @@ function remember(stop) {
 }
 
 for (const [signal, number] of [['SIGINT', 2], ['SIGTERM', 15], ['SIGHUP', 1]]) {
-  process.once(signal, () => {
+  process.on(signal, () => { // on, not once: a second signal must not cut the clearing away short
     const late = new Promise((done) => setTimeout(done, PATIENCE))
     void Promise.race([Promise.allSettled([...open].map((stop) => stop())), late]).then(() => process.exit(128 + number))
   })
