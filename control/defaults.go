@@ -2,6 +2,7 @@ package control
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -139,24 +140,78 @@ func ParseSpec(data []byte) (*Spec, error) {
 }
 
 func parse(data []byte) (*Spec, error) {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
 	var s Spec
-	err := dec.Decode(&s)
+	err := decode(data, &s)
 	if err == nil {
-		if _, more := dec.Token(); !errors.Is(more, io.EOF) {
-			return nil, &InvalidError{Fields: []FieldError{{"", "there is something behind the JSON object"}}}
-		}
 		return &s, nil
 	}
+	// The decoder stops at the first fault and names the field of some kinds only.
+	if m, e := readObject(data); e == nil {
+		if wrong := faults(m, "", func(part map[string]any) map[string]any { return part }); len(wrong) > 0 {
+			return nil, &InvalidError{Fields: wrong}
+		}
+	}
+	return nil, &InvalidError{Fields: []FieldError{faultOf("", err)}}
+}
+
+// decode reads one strict JSON object and nothing behind it.
+func decode(data []byte, s *Spec) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(s); err != nil {
+		return err
+	}
+	if _, more := dec.Token(); !errors.Is(more, io.EOF) {
+		return errors.New("there is something behind the JSON object")
+	}
+	return nil
+}
+
+func readObject(data []byte) (map[string]any, error) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber() // numbers go back as they came
+	var m map[string]any
+	return m, dec.Decode(&m)
+}
+
+// faults returns what is wrong with each field of an object that stands at a path of a definition; within puts a part of the
+// object in its place.
+func faults(m map[string]any, path string, within func(map[string]any) map[string]any) []FieldError {
+	var wrong []FieldError
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		text, err := json.Marshal(within(map[string]any{name: m[name]}))
+		if err == nil {
+			err = decode(text, &Spec{})
+		}
+		if err == nil {
+			continue
+		}
+		at := path + name
+		var inner []FieldError
+		if sub, isObject := m[name].(map[string]any); isObject {
+			inner = faults(sub, at+".", func(part map[string]any) map[string]any { return within(map[string]any{name: part}) })
+		}
+		if inner == nil {
+			inner = []FieldError{faultOf(at, err)}
+		}
+		wrong = append(wrong, inner...)
+	}
+	return wrong
+}
+
+// faultOf says what the decoder means, of the field that it names or else of the one at path.
+func faultOf(path string, err error) FieldError {
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return nil, &InvalidError{Fields: []FieldError{{e.Field, fmt.Sprintf("must not be a %s", e.Value)}}}
+		if len(e.Field) > len(path) {
+			path = e.Field
+		}
+		return FieldError{path, fmt.Sprintf("must not be a %s", e.Value)}
 	}
 	text := strings.TrimPrefix(err.Error(), "json: ")
 	if name, ok := strings.CutPrefix(text, "unknown field "); ok {
-		return nil, &InvalidError{Fields: []FieldError{{strings.Trim(name, `"`), "unknown field"}}}
+		return FieldError{cmp.Or(path, strings.Trim(name, `"`)), "unknown field"}
 	}
-	return nil, &InvalidError{Fields: []FieldError{{"", text}}}
+	return FieldError{path, text}
 }
 
 // Patched returns the definition changed by a JSON merge patch (RFC 7396): null removes a field, what is left out stays. The

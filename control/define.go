@@ -246,6 +246,9 @@ func (m *Manager) Sync(ctx context.Context, files []Definition, actor string) er
 		if other, twice := want[key]; twice {
 			return &InvalidError{Service: d.Spec.ID, Fields: []FieldError{{"name", "is also defined at " + other.Origin}}}
 		}
+		if wrong := d.Spec.Masks(); wrong != nil {
+			return &InvalidError{Service: d.Spec.ID, Fields: wrong}
+		}
 		spec, err := d.Spec.Effective()
 		if err == nil {
 			err = spec.Check()

@@ -198,30 +198,6 @@ func (s *Spec) shown() *Spec {
 	return &out
 }
 
-// unmasked returns a copy in which masked values are those of the last definition: who reads a definition, changes
-// it and writes it back must not lose secrets. A mask without such a value is an [InvalidError].
-func (s *Spec) unmasked(last *Spec) (*Spec, error) {
-	out := *s
-	out.Env = maps.Clone(s.Env)
-	var wrong []FieldError
-	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
-		if s.Env[name] != Mask {
-			continue
-		}
-		var known bool
-		if last != nil {
-			out.Env[name], known = last.Env[name]
-		}
-		if !known {
-			wrong = append(wrong, FieldError{"env." + name, "is the mask that is shown in place of a secret; give its value"})
-		}
-	}
-	if wrong != nil {
-		return nil, &InvalidError{Service: s.ID, Fields: wrong}
-	}
-	return &out, nil
-}
-
 // ShownEnv returns the environment for people: secrets by name only, and values that look like secrets masked.
 func (s *Spec) ShownEnv() map[string]string {
 	out := maps.Clone(s.Env)

@@ -76,9 +76,9 @@ func TestWrongJSONNamesTheField(t *testing.T) {
 		`{"comand": ["x"]}`:                    "comand: unknown field",
 		`{"ports": ["x"]}`:                     "ports: must not be a string",
 		`{"restart": {"factor": "2"}}`:         "restart.factor: must not be a string",
-		`{"stop": {"grace": "soon"}}`:          `"soon" is not a duration such as 500ms, 10s, 5m or 7d`,
+		`{"stop": {"grace": "soon"}}`:          `stop.grace: "soon" is not a duration such as 500ms, 10s, 5m or 7d`,
 		`{"command": ["x"]} {}`:                "there is something behind the JSON object",
-		`{"limits": {"memory": "24 bananas"}}`: `"24 bananas" is not a size such as 64MiB, 10MB or 1048576`,
+		`{"limits": {"memory": "24 bananas"}}`: `limits.memory: "24 bananas" is not a size such as 64MiB, 10MB or 1048576`,
 	} {
 		if _, err := ParseSpec([]byte(text)); err == nil || err.Error() != want {
 			t.Errorf("%s: got %v, want %q", text, err, want)
@@ -159,4 +159,20 @@ func FuzzParseSpec(f *testing.F) {
 			t.Errorf("%s: bad message %v", text, full.Check())
 		}
 	})
+}
+
+func TestEveryFieldThatCannotBeReadIsNamed(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"name": "x", "schedule": {"every": "foo"}}`:                                                  `schedule.every: "foo" is not a duration such as 500ms, 10s, 5m or 7d`,
+		`{"name": "x", "restart": {"nope": 1}}`:                                                        `restart.nope: unknown field`,
+		`{"name": "x", "ports": ["http"]}`:                                                             `ports: must not be a string`,
+		`{"name": "x", "limits": {"memory": "much"}, "nope": 1, "env": {"A": 1}}`:                      `env.A: must not be a number; limits.memory: `,
+		`{"name": "x", "probes": {"readiness": {"http": "http://a/", "interval": "1x"}}, "cwd": "/a"}`: `probes.readiness.interval: "1x" is not a duration`,
+		`{"name": "x"} 1`: `there is something behind the JSON object`,
+	} {
+		_, err := ParseSpec([]byte(text))
+		if !errors.Is(err, ErrInvalid) || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", text, err, want)
+		}
+	}
 }

@@ -29,6 +29,14 @@ type Spec struct {
 	Failure  int           `json:"failure,omitempty" yaml:"failure,omitempty"`   // bad answers in a row until unwell; default 3
 }
 
+// Args returns the command of a probe that has one, also of no probe.
+func (s *Spec) Args() []string {
+	if s == nil {
+		return nil
+	}
+	return s.Exec
+}
+
 // Target is the run of a service that a probe is about.
 type Target struct {
 	Dir string   // working directory of commands

@@ -146,6 +146,7 @@ func (l *loader) decodeFile(name string, data []byte, executable string) {
 		d.decode(top, reflect.ValueOf(&l.out.Config).Elem(), "", "", place{1, 1})
 	}
 	d.finishServices(l.out.Config.Services, executable)
+	d.refuseMasks(l.out.Config.Services)
 	l.doc = d
 	l.problems = append(l.problems, d.problems...)
 	maps.Copy(l.out.Sources, d.sources)

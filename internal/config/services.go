@@ -242,6 +242,16 @@ func (d *document) finishServices(services map[string]*control.Spec, executable 
 	}
 }
 
+// refuseMasks reports values that were copied out of what the server shows, where secrets are masked.
+func (d *document) refuseMasks(services map[string]*control.Spec) {
+	for _, name := range slices.Sorted(maps.Keys(services)) {
+		for _, f := range services[name].Masks() {
+			at := "services." + name + "." + f.Field
+			d.add(d.nearestPlace(at), at, f.Message, false)
+		}
+	}
+}
+
 // finishService does it for one, whose keys begin with key.
 func (d *document) finishService(key, name string, spec *control.Spec, executable string) {
 	spec.ID = name

@@ -353,3 +353,18 @@ func TestPatchesFromPairs(t *testing.T) {
 		}
 	}
 }
+
+func TestMasksOfTheFileAreNoValues(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, FileName), `services:
+  web:
+    command: [web]
+    env:
+      LEVEL: debug
+      API_TOKEN: "********"
+`)
+	var e *Error
+	if _, err := Load(Options{Dir: dir, StateDir: dir}); !errors.As(err, &e) || len(e.Problems) != 1 || e.Problems[0].Key != "services.web.env.API_TOKEN" || e.Problems[0].Line != 6 {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,5 +1,5 @@
 // Mantine drawn with our tokens: its variables point to ours, so that one palette serves both.
-import { createTheme, type CSSVariablesResolver } from '@mantine/core'
+import { createTheme, defaultVariantColorsResolver, type CSSVariablesResolver } from '@mantine/core'
 
 export const theme = createTheme({
   fontFamily: 'var(--font)',
@@ -8,12 +8,15 @@ export const theme = createTheme({
   colors: { // Mantine draws its fields, menus and marks in the dark theme from these
     dark: ['#e8ebf0', '#c5ccd8', '#9aa4b5', '#8791a3', '#343c4a', '#222833', '#181c24', '#12151b', '#0e1116', '#0b0d11'],
   },
-  autoContrast: true,
+  // Filled buttons stand on our accent and red, not on those that Mantine would choose their text by.
+  variantColorResolver: (given) => ({ ...defaultVariantColorsResolver(given), ...(given.variant === 'filled' ? { color: 'var(--on-accent)' } : {}) }),
   defaultRadius: 'sm',
   cursorType: 'pointer',
   respectReducedMotion: true,
-  components: { // holding the page still under a dialog takes a style element, which the page's policy refuses
-    Modal: { defaultProps: { lockScroll: false } },
+  components: {
+    // Holding the page still under a dialog takes a style element, which the page's policy refuses. The head of a dialog is no head of the page.
+    Modal: { defaultProps: { lockScroll: false, attributes: { header: { role: 'none' } } } },
+    Checkbox: { defaultProps: { iconColor: 'var(--on-accent)' } },
   },
   fontSizes: { xs: '12px', sm: '13px', md: '13.5px', lg: '15px', xl: '18px' },
 })

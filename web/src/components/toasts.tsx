@@ -41,7 +41,7 @@ export function Toasts() {
         <div key={t.id} className={`${s.toast} ${t.ok ? s.toastOk : s.toastBad}`} role={t.ok ? 'status' : 'alert'}>
           <Icon name={t.ok ? 'check' : 'alert'} />
           <div className={s.toastBody}>
-            <h3>{t.title}</h3>
+            <b>{t.title}</b>
             {t.text ? <p>{t.text}</p> : null}
             <Lines lines={t.lines} />
           </div>

@@ -57,9 +57,12 @@ const TONES: Record<string, Tone> = {
 }
 const WORDS: Record<string, string> = { backoff: 'waiting to restart' }
 
+export const stateTone = (state: string): Tone => TONES[state] ?? 'idle'
+export const stateWord = (state: string) => WORDS[state] ?? state
+
 /** A state of the server in its colour. The word is always there: colour alone says nothing to many. */
 export function StatusBadge({ state, title, plain }: { state: string; title?: string; plain?: boolean }) {
-  return <Badge tone={TONES[state] ?? 'idle'} title={title} plain={plain}>{WORDS[state] ?? state}</Badge>
+  return <Badge tone={stateTone(state)} title={title} plain={plain}>{stateWord(state)}</Badge>
 }
 
 export const Tag = ({ children }: { children: ReactNode }) => <span className={s.tag}>{children}</span>
@@ -94,7 +97,7 @@ export function EmptyState({ icon = 'inbox', title, children, action }: { icon?:
   return (
     <div className={s.empty}>
       <Icon name={icon} />
-      <h3>{title}</h3>
+      <h2>{title}</h2>
       {children ? <p>{children}</p> : null}
       {action}
     </div>
@@ -106,7 +109,7 @@ export function ErrorState({ error, what, retry }: { error: unknown; what: strin
   return (
     <div className={`${s.empty} ${s.error}`} role="alert">
       <Icon name="alert" />
-      <h3>{what}</h3>
+      <h2>{what}</h2>
       <p>{reasonOf(error)}</p>
       <Lines lines={error instanceof ApiError ? error.lines : []} />
       {error instanceof ApiError && error.requestId ? <p className="mono">request {error.requestId}</p> : null}

@@ -18,6 +18,23 @@ const FLAGS = [
   '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage', '--force-color-profile=srgb',
 ]
 
+// What is open now: ended too when the tests are told to end before they are through.
+const open = new Set()
+
+function remember(stop) {
+  let ended
+  const once = () => (ended ??= Promise.resolve().then(stop).finally(() => open.delete(once)))
+  open.add(once)
+  return once
+}
+
+for (const [signal, number] of [['SIGINT', 2], ['SIGTERM', 15], ['SIGHUP', 1]]) {
+  process.on(signal, () => { // on, not once: a second signal must not cut the clearing away short
+    const late = new Promise((done) => setTimeout(done, PATIENCE))
+    void Promise.race([Promise.allSettled([...open].map((stop) => stop())), late]).then(() => process.exit(128 + number))
+  })
+}
+
 /** A port nobody listens on now. */
 export const freePort = () => new Promise((done, failed) => {
   const s = createServer()
@@ -45,27 +62,16 @@ export async function until(what, check, patience = PATIENCE) {
   }
 }
 
-/** Starts the server with services of the demo modes; more services and keys as YAML. */
-export async function startServer({ services = '', config = '' } = {}) {
-  if (!existsSync(binary)) throw new Error(`${binary} is missing: make build`)
-  const dir = mkdtempSync(join(tmpdir(), 'controlcenter-web-'))
-  const [port, steady] = [await freePort(), await freePort()]
-  const file = join(dir, 'controlcenter.yaml')
-  writeFileSync(file, `
-web: {listen_addresses: ["127.0.0.1:${port}"]}
-knowledge:
-  roots: [{id: examples, path: ${JSON.stringify(join(root, 'examples/knowledge'))}}]
-${config}
-services:
+const demos = (port) => `
   demo-steady:
     display_name: Steady demo
     description: answers on a port and writes a line a second
-    command: ["\${self}", demo, steady, --port, "${steady}"]
-    ports: [${steady}]
+    command: ["\${self}", demo, steady, --port, "${port}"]
+    ports: [${port}]
     autostart: true
     tags: [demo, web]
     probes:
-      readiness: {http: "http://127.0.0.1:${steady}/health", interval: 1s}
+      readiness: {http: "http://127.0.0.1:${port}/health", interval: 1s}
   demo-lines:
     display_name: Line writer
     description: a numbered line every 100 ms
@@ -92,23 +98,43 @@ services:
     type: job
     display_name: Demo job
     command: ["\${self}", demo, job]
-    schedule: {cron: "0 3 * * *"}
-${services}`)
-  const url = `http://127.0.0.1:${port}`
+    schedule: {cron: "0 3 * * *"}`
+
+/** Starts the server with services of the demo modes, or without; more services and keys as YAML. */
+export async function startServer({ services = '', config = '', demo = true } = {}) {
+  if (!existsSync(binary)) throw new Error(`${binary} is missing: make build`)
+  const dir = mkdtempSync(join(tmpdir(), 'controlcenter-web-'))
+  const own = { ...env, TMPDIR: dir } // what it puts into the temporary directory goes with its own
   let child, output = ''
+  const stop = remember(async () => {
+    // "down" also ends the services and their keeper; without it they would go on.
+    if (child) await new Promise((done) => spawn(binary, ['down', '--url', url], { stdio: 'ignore', env: own }).once('exit', done).once('error', done))
+    await end('SIGTERM')
+    rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
+  })
+  const end = (signal) => new Promise((done) => {
+    if (!child || child.exitCode !== null || child.signalCode !== null) return done()
+    child.once('exit', done)
+    child.kill(signal)
+  })
+  const [port, steady] = [await freePort(), await freePort()]
+  const url = `http://127.0.0.1:${port}`
+  const file = join(dir, 'controlcenter.yaml')
+  writeFileSync(file, `
+web: {listen_addresses: ["127.0.0.1:${port}"]}
+knowledge:
+  roots: [{id: examples, path: ${JSON.stringify(join(root, 'examples/knowledge'))}}]
+${config}
+services:${demo ? demos(steady) : ''}
+${services}`)
   const run = async () => {
-    child = spawn(binary, ['serve', `--config.file=${file}`, `--storage.path=${dir}/data`], { stdio: ['ignore', 'pipe', 'pipe'], env })
+    child = spawn(binary, ['serve', `--config.file=${file}`, `--storage.path=${dir}/data`], { stdio: ['ignore', 'pipe', 'pipe'], env: own })
     for (const s of [child.stdout, child.stderr]) s.on('data', (d) => { output = (output + d).slice(-20_000) })
     await until('the server to answer', async () => {
       if (child.exitCode !== null) throw new Error(`the server ended: ${output}`)
       return (await fetch(`${url}/health`)).ok
     })
   }
-  const end = (signal) => new Promise((done) => {
-    if (child.exitCode !== null || child.signalCode !== null) return done()
-    child.once('exit', done)
-    child.kill(signal)
-  })
   await run()
   const api = async (path, method = 'GET', body) => {
     const r = await fetch(url + path, { method, headers: body ? { 'Content-Type': 'application/json' } : {}, body: body && JSON.stringify(body) })
@@ -118,12 +144,7 @@ ${services}`)
     url, dir, api, output: () => output,
     kill: () => end('SIGKILL'),
     restart: run,
-    async stop() {
-      // "down" also ends the services and their keeper; without it they would go on.
-      await new Promise((done) => spawn(binary, ['down', '--url', url], { stdio: 'ignore' }).once('exit', done).once('error', done))
-      await end('SIGTERM')
-      rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
-    },
+    stop,
   }
 }
 
@@ -131,14 +152,13 @@ ${services}`)
 export async function startBrowser() {
   if (!existsSync(browser)) throw new Error(`${browser} is missing: scripts/need.sh installs it`)
   const profile = mkdtempSync(join(tmpdir(), 'controlcenter-chromium-'))
-  const context = await chromium.launchPersistentContext(profile, { executablePath: browser, headless: true, args: FLAGS, viewport: null })
-  return {
-    context,
-    async stop() {
-      await context.close()
-      rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
-    },
-  }
+  let context
+  const stop = remember(async () => {
+    await context?.close()
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
+  })
+  context = await chromium.launchPersistentContext(profile, { executablePath: browser, headless: true, args: FLAGS, viewport: null, handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false })
+  return { context, stop }
 }
 
 /** Opens a page in a size and theme; what it complains of is in `faults`: console errors, violations of the policy, exceptions, requests elsewhere. */

@@ -7,10 +7,11 @@ import { useAddress } from '../../components/address'
 import { DataTable, type Column } from '../../components/DataTable'
 import { Icon } from '../../components/icons'
 import { Sections, useSection } from '../../components/sections'
-import { Badge, Card, EmptyState, ErrorState, Meter, Page, SkeletonRows, Stat, Skeleton } from '../../components/ui'
+import { Badge, Card, EmptyState, ErrorState, Page, SkeletonRows, Stat, Skeleton } from '../../components/ui'
 import { TimeText } from '../../components/values'
-import { number, percent } from '../../format'
+import { number } from '../../format'
 import { built } from '../../pages'
+import { Budgets } from './Budgets'
 import { dollars, type Daily } from './money'
 import s from './agents.module.css'
 
@@ -18,13 +19,11 @@ type Agent = { id: string; level: string; name: string; role: string; category: 
 type Sum = { calls: number; errors: number; unpriced_calls: number; input_tokens: number; output_tokens: number; cached_tokens: number; total_tokens: number; cost_usd: number }
 type ModelRow = Sum & { api: string; model: string; last_used: string | null }
 type ApiRow = Sum & { api: string; models: ModelRow[]; last_used: string | null }
-type Budget = { api: string; periods: { period: string; limit_usd: number | null; spent_usd: number; percent: number | null; state: string }[] }
 type Summary = { today: Sum; last_7_days: Sum; month: Sum; total: Sum; month_forecast_usd: number | null; note: string }
 
 const agentsQuery = queryOptions({ queryKey: ['agents'], queryFn: () => ask<{ total: number; agents: Agent[] }>('/api/agents', { limit: 500 }), staleTime: 30_000 })
 const summaryQuery = queryOptions({ queryKey: ['api-usage', 'summary'], queryFn: () => ask<Summary>('/api/usage/summary'), refetchInterval: 15_000 })
 const statsQuery = queryOptions({ queryKey: ['api-usage', 'stats'], queryFn: () => ask<{ apis: ApiRow[] }>('/api/usage/stats'), refetchInterval: 15_000 })
-const budgetsQuery = queryOptions({ queryKey: ['api-usage', 'budgets'], queryFn: () => ask<{ budgets: Budget[] }>('/api/usage/budgets'), refetchInterval: 30_000 })
 const historyQuery = (days: number) => queryOptions({ queryKey: ['api-usage', 'history', days], queryFn: () => ask<{ daily: Daily[]; total: Sum }>('/api/usage/history', { days }), refetchInterval: 60_000 })
 
 function AgentList() {
@@ -77,26 +76,6 @@ function History() {
   )
 }
 
-function Budgets() {
-  const q = useQuery(budgetsQuery)
-  return (
-    <Card title="Budgets">
-      {q.isError && !q.data ? <ErrorState error={q.error} what="Budgets could not be read" retry={() => void q.refetch()} /> : !q.data ? <SkeletonRows rows={2} /> : q.data.budgets.length === 0 ? (
-        <EmptyState title="There are no budgets">Set one with <code className="mono">controlcenter usage budget total --monthly 60</code>. Nothing is blocked; you are told at 80 % and 100 %.</EmptyState>
-      ) : (
-        <div className={s.card}>
-          {q.data.budgets.flatMap((b) => b.periods.filter((l) => l.limit_usd).map((l) => (
-            <div key={`${b.api} ${l.period}`}>
-              <div className={s.row}><b>{b.api === 'total' ? 'All APIs' : b.api}</b><span className="muted num">{l.period}: {dollars(l.spent_usd)} of {dollars(l.limit_usd)} · {percent(l.percent, 0)}</span></div>
-              <Meter percent={l.percent} label={`Budget of ${b.api}, ${l.period}`} bad={100} />
-            </div>
-          )))}
-        </div>
-      )}
-    </Card>
-  )
-}
-
 function Apis() {
   const q = useQuery(statsQuery)
   const rows = q.data?.apis.flatMap((a) => a.models) ?? []
@@ -123,6 +102,7 @@ function Apis() {
 
 function Usage() {
   const q = useQuery(summaryQuery)
+  const apis = useQuery(statsQuery)
   const stat = (label: string, x: Sum | undefined, note?: string) => (
     <Stat label={label} value={x ? dollars(x.cost_usd) : <Skeleton width={80} height={24} />} title={x ? `${x.cost_usd} US dollars` : undefined} note={x ? note ?? `${number(x.calls)} calls, ${number(x.total_tokens)} tokens` : <Skeleton width={110} height={12} />} />
   )
@@ -134,7 +114,7 @@ function Usage() {
         {stat('Today', d?.today)}{stat('7 days', d?.last_7_days)}
         {stat('This month', d?.month, d?.month_forecast_usd ? `about ${dollars(d.month_forecast_usd)} by its end` : undefined)}{stat('In all', d?.total)}
       </div>
-      <div className={s.columns}><History /><Budgets /></div>
+      <div className={s.columns}><History /><Budgets apis={apis.data?.apis.map((a) => a.api) ?? []} /></div>
       <Apis />
       {d ? <p className={s.note}>{d.note}</p> : null}
     </>

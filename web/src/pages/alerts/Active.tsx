@@ -10,12 +10,14 @@ import { TimeText } from '../../components/values'
 import { number } from '../../format'
 import { built, href } from '../../pages'
 import { muteCall, useMute } from './Mutes'
-import { alertRows, type AlertRow } from './queries'
+import { alertRows, rulesOf, type AlertRow } from './queries'
+import { exactOf, valueOf } from './value'
 import s from './alerts.module.css'
 
 export const Severity = ({ value }: { value: string }) => <Badge tone={value === 'critical' ? 'bad' : value === 'warning' ? 'warn' : 'idle'}>{value}</Badge>
 
-function Row({ alert: a }: { alert: AlertRow }) {
+function Row({ alert: a, unit }: { alert: AlertRow; unit: string }) {
+  const value = valueOf(a.value, unit)
   const mute = useMute()
   const body = { ...(a.service ? { service: a.service } : {}), rule: a.rule }
   return (
@@ -27,7 +29,7 @@ function Row({ alert: a }: { alert: AlertRow }) {
         <span className={s.facts}>
           <Link href={`/alerts?tab=rules#${a.rule}`}>{a.rule}</Link>
           {a.service ? built('service') ? <Link href={href('service', { name: a.service })}>{a.service}</Link> : <span>{a.service}</span> : a.subject ? <span>{a.subject}</span> : null}
-          {a.value !== null ? <span className="num">value {number(a.value, a.value % 1 ? 1 : 0)}</span> : null}
+          {value ? <span className="num" title={exactOf(a.value, unit)}>{value}</span> : null}
           <span>since <TimeText at={a.since} relative /></span>
           {a.count > 1 ? <span className="num">{number(a.count)} times</span> : null}
           {a.ended_at ? <span>ended <TimeText at={a.ended_at} relative /></span> : null}
@@ -52,6 +54,8 @@ const HEADS = { firing: 'Firing', pending: 'About to fire', resolved: 'Ended wit
 export function Active() {
   const { get, set } = useAddress()
   const q = useQuery(alertRows)
+  const rules = useQuery(rulesOf)
+  const unitOf = (rule: string) => rules.data?.rules.find((r) => r.name === rule)?.unit ?? ''
   const only = get('state') || 'all'
   if (q.isError && !q.data) return <Card label="Alerts"><ErrorState error={q.error} what="Alerts could not be read" retry={() => void q.refetch()} /></Card>
   if (!q.data) return <Card label="Alerts"><SkeletonRows rows={6} height={22} /></Card>
@@ -66,7 +70,7 @@ export function Active() {
         const list = rows.filter((a) => a.state === state)
         return list.length === 0 ? only === 'all' ? null : <Card key={state} label={HEADS[state]}><EmptyState icon="check" title={`No alert is ${state}`} /></Card> : (
           <Card key={state} title={HEADS[state]} flush side={<span className="num">{list.length}</span>}>
-            <ul className={s.list} data-testid={`alerts-${state}`}>{list.map((a) => <Row key={`${a.rule} ${a.subject}`} alert={a} />)}</ul>
+            <ul className={s.list} data-testid={`alerts-${state}`}>{list.map((a) => <Row key={`${a.rule} ${a.subject}`} alert={a} unit={unitOf(a.rule)} />)}</ul>
           </Card>
         )
       })}

@@ -5,6 +5,7 @@ import { Badge, Card, EmptyState, ErrorState, SkeletonRows } from '../../compone
 import { duration, number } from '../../format'
 import { Severity } from './Active'
 import { rulesOf } from './queries'
+import { exactOf, valueOf } from './value'
 import s from './alerts.module.css'
 
 export function Rules() {
@@ -24,7 +25,7 @@ export function Rules() {
                 <small>{r.description}</small>
                 <span className={s.facts}>
                   <code className="mono">{r.name}</code>
-                  {r.limit !== null ? <span className="num">limit {number(r.limit, r.limit % 1 ? 1 : 0)} {r.unit}</span> : null}
+                  {r.limit !== null ? <span className="num" title={exactOf(r.limit, r.unit)}>limit {valueOf(r.limit, r.unit) ?? number(r.limit)}</span> : null}
                   {r.for_seconds > 0 ? <span className="num">for {duration(r.for_seconds)}</span> : null}
                 </span>
               </span>

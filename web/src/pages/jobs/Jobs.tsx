@@ -1,50 +1,31 @@
 // Jobs: when they run next, how they ran, the buttons to run and cancel them, the log of each run.
 import { useState } from 'react'
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useQuery } from '@tanstack/react-query'
 import { ActionIcon, Button, Menu, TextInput } from '@mantine/core'
 import { Link, useSearchParams } from 'wouter'
 import { api, unwrap, type Schemas } from '../../api/client'
 import { ConfirmDialog, CurlItem, type Question } from '../../components/actions'
 import { DataTable, type Column } from '../../components/DataTable'
 import { Icon } from '../../components/icons'
-import { toast } from '../../components/toasts'
 import { Badge, Card, EmptyState, ErrorState, Page, SkeletonRows } from '../../components/ui'
 import { Since, TimeText } from '../../components/values'
 import { number } from '../../format'
 import { useLive } from '../../live/store'
 import { href } from '../../pages'
 import { ResultBadge, RunLog, Runs } from '../service/Runs'
+import { jobCall as callOf, jobRuns, useJobAction } from './actions'
 import { scheduleRules, scheduleWords } from './schedule'
 import s from './jobs.module.css'
 
 type Job = Schemas['JobRow']
 
 const jobsQuery = { queryKey: ['jobs'], queryFn: () => unwrap(api.GET('/api/jobs')), refetchInterval: 3_000 }
-const callOf = (name: string, verb: 'run' | 'cancel') => ({ method: 'POST' as const, path: `/api/jobs/${encodeURIComponent(name)}/${verb}` })
-const runs = (j: Job) => j.status === 'running' || j.status === 'starting' || j.status === 'stopping'
-
-function useJobAction() {
-  const client = useQueryClient()
-  return useMutation({
-    mutationFn: ({ job, verb }: { job: Job; verb: 'run' | 'cancel' }): Promise<{ message: string }> => {
-      const parameters = { params: { path: { id: job.name } } }
-      return verb === 'run' ? unwrap(api.POST('/api/jobs/{id}/run', parameters)) : unwrap(api.POST('/api/jobs/{id}/cancel', parameters))
-    },
-    onSuccess: (answer) => toast.done(answer.message),
-    onError: (error, { job, verb }) => toast.failed(`${job.display_name}: ${verb} failed`, error),
-    onSettled: (_a, _e, { job }) => {
-      void client.invalidateQueries({ queryKey: ['jobs'] })
-      void client.invalidateQueries({ queryKey: ['service', job.name] })
-    },
-  })
-}
-
 const Name = ({ job }: { job: Job }) => (
   <span className={s.name}><Link href={href('service', { name: job.name })}>{job.display_name}</Link><small title={job.description ?? undefined}>{job.description || job.name}</small></span>
 )
 
 function State({ job: j }: { job: Job }) {
-  if (runs(j)) return <span className={s.two}><Badge tone="busy">{j.state}</Badge><small>for <Since at={j.since} />{j.queued ? `, ${j.queued} waiting` : ''}</small></span>
+  if (jobRuns(j)) return <span className={s.two}><Badge tone="busy">{j.state}</Badge><small>for <Since at={j.since} />{j.queued ? `, ${j.queued} waiting` : ''}</small></span>
   if (!j.last_exit) return <span className="muted">has not run yet</span>
   return (
     <span className={s.two}>
@@ -83,7 +64,7 @@ export default function Jobs() {
 
   const actions = (j: Job) => (
     <span className={s.actions}>
-      {runs(j) ? (
+      {jobRuns(j) ? (
         <Button size="compact-sm" variant="default" loading={action.isPending && action.variables.job.name === j.name} aria-label={`Cancel ${j.display_name}`}
           onClick={() => setQuestion({ title: `Cancel ${j.display_name}?`, text: 'The run that is going on is stopped, as a service is.', confirm: 'Cancel the run', danger: true, call: callOf(j.name, 'cancel'), run: () => action.mutateAsync({ job: j, verb: 'cancel' }).catch(() => {}) })}>Cancel</Button>
       ) : (
@@ -97,7 +78,7 @@ export default function Jobs() {
   )
   const columns: Column<Job>[] = [
     { id: 'name', header: 'Job', cell: (j) => <Name job={j} />, sort: (j) => j.display_name.toLowerCase() },
-    { id: 'state', header: 'Last run', cell: (j) => <State job={j} />, sort: (j) => (runs(j) ? 0 : j.last_exit ? -Date.parse(j.last_exit.at) : null) },
+    { id: 'state', header: 'Last run', cell: (j) => <State job={j} />, sort: (j) => (jobRuns(j) ? 0 : j.last_exit ? -Date.parse(j.last_exit.at) : null) },
     { id: 'next', header: 'Next run', cell: (j) => <Next job={j} />, sort: (j) => (j.next_run ? Date.parse(j.next_run) : null) },
     { id: 'schedule', header: 'Schedule', cell: (j) => <Schedule job={j} /> },
     { id: 'results', header: 'Results', cell: (j) => <Results job={j} /> },
@@ -105,7 +86,7 @@ export default function Jobs() {
   ]
 
   return (
-    <Page title="Jobs" note={all ? `${all.filter(runs).length} of ${all.length} running` : undefined}>
+    <Page title="Jobs" note={all ? `${all.filter(jobRuns).length} of ${all.length} running` : undefined}>
       <Card flush label="Jobs" className={stale ? 'stale' : ''}>
         <div className={s.bar}><TextInput size="xs" w={220} placeholder="Search jobs" aria-label="Search jobs" value={text} onChange={(e) => set({ q: e.currentTarget.value })} leftSection={<Icon name="search" size={14} />} data-search /></div>
         {q.isError && !all ? <ErrorState error={q.error} what="Jobs could not be read" retry={q.refetch} /> : !all ? <SkeletonRows rows={4} height={22} /> : (

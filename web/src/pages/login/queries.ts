@@ -1,10 +1,13 @@
 // Who looks, and how one logs in and out.
-import { queryOptions } from '@tanstack/react-query'
+import { queryOptions, useQuery } from '@tanstack/react-query'
 import { get } from '../../api/rest'
 
 export type Me = { username: string; access: string; method: string }
 
 export const meQuery = queryOptions({ queryKey: ['me'], queryFn: () => get<Me>('/api/auth/me'), staleTime: 60_000, retry: false })
+
+/** Whether who looks may change definitions and settings. The server decides; here only what would be refused is left out. */
+export const useAdmin = () => useQuery(meQuery).data?.access === 'admin'
 
 /** The code of a login link: it stands behind the #, which browsers keep to themselves. */
 export function codeOf(hash: string): string | null {

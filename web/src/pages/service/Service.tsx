@@ -1,29 +1,28 @@
 // One service: how it is, what it writes, how its runs ended, what it is made of, and the buttons to change it.
-import { useState, type KeyboardEvent } from 'react'
+import { lazy, Suspense, useState, type KeyboardEvent } from 'react'
 import { useQuery } from '@tanstack/react-query'
-import { ActionIcon, Button, Menu } from '@mantine/core'
+import { Button } from '@mantine/core'
 import { Link, useParams, useSearchParams } from 'wouter'
 import { api, ApiError, unwrap } from '../../api/client'
-import { ConfirmDialog, CurlItem } from '../../components/actions'
-import { Icon } from '../../components/icons'
+import { ConfirmDialog } from '../../components/actions'
 import { Sparkline } from '../../components/LiveChart'
 import { Badge, Card, EmptyState, ErrorState, Lines, Page, Skeleton, SkeletonRows, Stat, StatusBadge, type Tone } from '../../components/ui'
 import { Since, TimeText } from '../../components/values'
 import { bytes, bytesExact, number, percent } from '../../format'
 import { useLive } from '../../live/store'
 import { href } from '../../pages'
-import { callOf, usePending } from '../services/actions'
+import { usePending } from '../services/actions'
 import { up, useAsk } from '../services/ask'
+import { serviceQuery } from '../services/queries'
 import { useServiceUsage } from '../services/usage'
+import { useAdmin } from '../login/queries'
+import { Buttons } from './Buttons'
 import { Facts } from './Facts'
 import { Logs } from './Logs'
 import { RunLog, Runs } from './Runs'
 import s from './service.module.css'
 
-export const serviceQuery = (name: string) => ({
-  queryKey: ['service', name], refetchInterval: 10_000,
-  queryFn: () => unwrap(api.GET('/api/services/{name}', { params: { path: { name } } })),
-})
+const EditService = lazy(() => import('../services/EditService'))
 
 const TABS = { logs: 'Logs', runs: 'Runs', events: 'Events', about: 'Definition' } as const
 type Tab = keyof typeof TABS
@@ -74,6 +73,7 @@ export default function ServicePage() {
   const x = all?.find((o) => o.name === name) ?? q.data
   const usage = useServiceUsage()
   const pending = usePending()
+  const admin = useAdmin()
   const { ask, question, setQuestion } = useAsk(all)
   const [search, setSearch] = useSearchParams()
   const [runShown, setRunShown] = useState<string | null>(search.get('run'))
@@ -112,24 +112,7 @@ export default function ServicePage() {
   const last = x.last_exit
   const trouble = x.status === 'error' || x.state === 'backoff' || x.health === 'unhealthy'
   return (
-    <Page title={x.display_name} note={x.description || x.name} side={
-      <span style={{ display: 'flex', gap: 8, flexWrap: 'wrap' }} role="group" aria-label={`Actions for ${x.display_name}`}>
-        {up(x)
-          ? <Button size="xs" variant="default" leftSection={<Icon name="stop" size={14} />} disabled={busy !== null} loading={busy === 'stopping'} onClick={() => ask(x, 'stop')}>Stop</Button>
-          : <Button size="xs" leftSection={<Icon name="play" size={14} />} disabled={busy !== null} loading={busy === 'starting'} onClick={() => ask(x, 'start')}>{x.type === 'job' ? 'Run now' : 'Start'}</Button>}
-        <Button size="xs" variant="default" leftSection={<Icon name="restart" size={14} />} disabled={busy !== null} loading={busy === 'restarting'} onClick={() => ask(x, 'restart')}>Restart</Button>
-        <Menu position="bottom-end" width={220}>
-          <Menu.Target><ActionIcon variant="default" size={30} aria-label={`More for ${x.display_name}`}><Icon name="more" size={16} /></ActionIcon></Menu.Target>
-          <Menu.Dropdown>
-            <CurlItem call={callOf(x.name, 'start')}>Copy start as curl</CurlItem>
-            <CurlItem call={callOf(x.name, 'stop')}>Copy stop as curl</CurlItem>
-            <CurlItem call={callOf(x.name, 'restart')}>Copy restart as curl</CurlItem>
-            <Menu.Divider />
-            <Menu.Item color="red" leftSection={<Icon name="skull" size={16} />} disabled={!up(x)} onClick={() => ask(x, 'kill')}>Kill</Menu.Item>
-          </Menu.Dropdown>
-        </Menu>
-      </span>
-    }>
+    <Page title={x.display_name} note={x.description || x.name} side={<Buttons service={x} busy={busy} ask={ask} question={setQuestion} onEdit={() => set('edit', '1')} />}>
       <div className={`${s.stats} ${stale ? 'stale' : ''}`} data-testid="service-numbers">
         <Stat label="State" value={busy && up(x) !== (busy === 'starting') ? <Badge tone="busy">{busy}</Badge> : <StatusBadge state={x.state} />}
           note={x.status === 'running' ? <>up <Since at={x.since} />{x.health !== 'unknown' ? `, ${x.health}` : ''}</> : x.waiting ? `waits for ${x.waiting}` : <>since <TimeText at={x.since} relative /></>} />
@@ -144,8 +127,9 @@ export default function ServicePage() {
             {x.status === 'error' ? <b>Failed. </b> : x.state === 'backoff' ? <b>Waiting to restart. </b> : x.health === 'unhealthy' ? <b>Not healthy. </b> : null}
             {trouble ? x.reason || Object.values(x.probes ?? {}).find((p) => p.known && !p.well)?.reason : null}
             {x.retry_at ? <> Next try <TimeText at={x.retry_at} relative />.</> : null}
-            {x.restart_needed ? ' Its definition changed since it was started: restart it to use the new one.' : null}
+            {x.restart_needed ? <> <b>Restart needed.</b> What runs has the definition from before the last change.</> : null}
           </span>
+          {x.restart_needed && up(x) ? <Button className={s.bannerButton} size="xs" variant="default" loading={busy === 'restarting'} disabled={busy !== null} onClick={() => ask(x, 'restart')}>Restart now</Button> : null}
           {trouble && last ? <LastLines name={x.name} run={last.run} /> : null}
         </div>
       ) : null}
@@ -160,6 +144,7 @@ export default function ServicePage() {
       </Card>
       <RunLog name={x.name} run={runShown} onClose={() => openRun(null)} />
       <ConfirmDialog question={question} onClose={() => setQuestion(null)} />
+      {admin && search.get('edit') ? <Suspense><EditService name={x.name} title={x.display_name} onClose={() => set('edit', null)} /></Suspense> : null}
     </Page>
   )
 }

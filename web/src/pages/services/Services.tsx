@@ -7,17 +7,21 @@ import { ConfirmDialog, CurlItem } from '../../components/actions'
 import { DataTable, type Column } from '../../components/DataTable'
 import { Icon } from '../../components/icons'
 import { Sparkline } from '../../components/LiveChart'
+import { Sections, useSection } from '../../components/sections'
 import { Badge, Card, EmptyState, Page, SkeletonRows, StatusBadge, Tag } from '../../components/ui'
 import { Since, TimeText } from '../../components/values'
 import { bytes, bytesExact, number, percent } from '../../format'
 import { useLive } from '../../live/store'
 import { built, href } from '../../pages'
+import { useAdmin } from '../login/queries'
 import { bulkCall, callOf, useBulk, usePending, type Verb } from './actions'
 import { up, useAsk } from './ask'
 import { useServiceUsage } from './usage'
 import s from './services.module.css'
 
 const EditService = lazy(() => import('./EditService'))
+const Graph = lazy(() => import('./Graph'))
+const PARTS = [{ id: 'list', label: 'List' }, { id: 'graph', label: 'Dependencies' }]
 
 const FILTERS = {
   all: { label: 'All', test: () => true },
@@ -62,12 +66,15 @@ export default function Services() {
   const usage = useServiceUsage()
   const pending = usePending()
   const bulk = useBulk()
+  const admin = useAdmin()
+  const part = useSection(PARTS)
   const [, go] = useLocation()
   const [search, setSearch] = useSearchParams() // what is shown has an address
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set())
 
   const text = search.get('q') ?? ''
   const tag = search.get('tag')
+  const edited = search.get('edit')
   const filter: Filter = (search.get('show') ?? 'all') in FILTERS ? (search.get('show') as Filter) ?? 'all' : 'all'
   const set = (name: string, value: string | null) => setSearch((old) => {
     const next = new URLSearchParams(old)
@@ -105,6 +112,7 @@ export default function Services() {
         <Menu position="bottom-end" width={220}>
           <Menu.Target><ActionIcon variant="subtle" color="gray" aria-label={`More for ${x.display_name}`}><Icon name="more" size={18} /></ActionIcon></Menu.Target>
           <Menu.Dropdown>
+            {admin ? <><Menu.Item leftSection={<Icon name="settings" size={16} />} onClick={() => set('edit', x.name)}>Edit</Menu.Item><Menu.Divider /></> : null}
             <CurlItem call={callOf(x.name, 'start')}>Copy start as curl</CurlItem>
             <CurlItem call={callOf(x.name, 'stop')}>Copy stop as curl</CurlItem>
             <CurlItem call={callOf(x.name, 'restart')}>Copy restart as curl</CurlItem>
@@ -155,8 +163,9 @@ export default function Services() {
 
   const running = list?.filter((x) => x.status === 'running').length
   return (
-    <Page title="Services" note={list ? `${running} of ${list.length} running` : undefined} side={<Button size="xs" variant="default" onClick={() => set('add', '1')}>Add service</Button>}>
-      <Card flush label="Services" className={stale ? 'stale' : ''}>
+    <Page title="Services" note={list ? `${running} of ${list.length} running` : undefined} side={admin ? <Button size="xs" variant="default" onClick={() => set('add', '1')}>Add service</Button> : undefined}>
+      <Sections label="Parts of the page" items={PARTS} current={part} />
+      {part === 'graph' ? <Suspense fallback={<Card label="Dependencies"><SkeletonRows rows={8} /></Card>}><Graph /></Suspense> : <Card flush label="Services" className={stale ? 'stale' : ''}>
         <div className={s.bar} style={{ paddingTop: 2 }}>
           <TextInput size="xs" w={220} placeholder="Search services" aria-label="Search services" value={text} onChange={(e) => set('q', e.currentTarget.value)} leftSection={<Icon name="search" size={14} />} data-search />
           <SegmentedControl size="xs" aria-label="Show" value={filter} onChange={(v) => set('show', v === 'all' ? null : v)} data={Object.entries(FILTERS).map(([value, f]) => ({ value, label: f.label }))} />
@@ -188,8 +197,9 @@ export default function Services() {
               <EmptyState icon="search" title="No service matches" action={<Button size="xs" variant="default" onClick={() => setSearch({}, { replace: true })}>Show all</Button>} />
             )} />
         )}
-      </Card>
-      {search.get('add') ? <Suspense><EditService opened onClose={() => set('add', null)} /></Suspense> : null}
+      </Card>}
+      {admin && search.get('add') ? <Suspense><EditService onClose={() => set('add', null)} /></Suspense> : null}
+      {admin && edited ? <Suspense><EditService name={edited} title={list?.find((x) => x.name === edited)?.display_name} onClose={() => set('edit', null)} /></Suspense> : null}
       <ConfirmDialog question={question} onClose={() => setQuestion(null)} />
     </Page>
   )
