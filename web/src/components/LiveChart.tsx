@@ -125,7 +125,7 @@ export function Sparkline({ values, width = 72, height = 22, max, color = 'var(-
     points.push(`${x.toFixed(1)},${y.toFixed(1)}`)
   }
   return (
-    <svg className={s.spark} width={width} height={height} viewBox={`0 0 ${width} ${height}`} role={label ? 'img' : undefined} aria-label={label} aria-hidden={label ? undefined : true}>
+    <svg className={s.spark} width={width} height={height} viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" role={label ? 'img' : undefined} aria-label={label} aria-hidden={label ? undefined : true}>
       {points.length > 1 ? (
         <>
           <polygon points={`${points[0]!.split(',')[0]},${height} ${points.join(' ')} ${width},${height}`} fill={color} opacity="0.13" />

@@ -51,7 +51,10 @@ try {
         await page.evaluate(() => document.fonts.ready)
         // A page as long as a list of all processes is no picture: the upper part tells the same.
         const high = await page.evaluate(() => document.documentElement.scrollHeight)
-        await page.screenshot({ path: file, fullPage: true, clip: { x: 0, y: 0, width, height: Math.min(high, size === 'wide' ? 1500 : 2200) } })
+        // A taller window, not a picture beyond it: what keeps to the window's edges stays there.
+        await page.setViewportSize({ width, height: Math.min(high, size === 'wide' ? 1500 : 2200) })
+        await page.evaluate(() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r))))
+        await page.screenshot({ path: file })
         if (faults.length) console.error(`${name} ${theme} ${size}: ${faults.join('; ')}`)
         await page.close()
         // 256 colours are enough for a page; the same picture is a third as large.

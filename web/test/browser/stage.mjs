@@ -16,7 +16,7 @@ const installed = (path) => existsSync(path)
 // What the services run. Shell is enough: a line now and then, some work, an end that was not wanted.
 const SCRIPTS = {
   'resize-photos': `i=4180
-say() { printf '\\033[2m%s\\033[0m %b %s\\n' "$(date +%T)" "$1" "$2"; }
+say() { printf '%b %s\\n' "$1" "$2"; }
 while :; do
   i=$((i + 1)); n=0; while [ $n -lt 9000 ]; do n=$((n + 1)); done
   say '\\033[32mINFO\\033[0m ' "resized \\033[36mIMG_$i.jpg\\033[0m to 2048 px in $((40 + i * 7 % 90)) ms" | sed 's/\\\\033/\\x1b/g'
@@ -162,8 +162,8 @@ createServer((q, r) => { const go = () => { if (r.destroyed) return; const t = D
 `)
     writeFileSync(join(dir, 'play'), `set -e
 hostname workshop
-mount -t tmpfs none /home; mkdir /home/ada; mount --bind ${dir}/home /home/ada
-mount -t tmpfs none /opt; mkdir /opt/controlcenter; cp ${dir}/controlcenter /opt/controlcenter/controlcenter
+mkdir -p ${dir}/homes/ada ${dir}/opt/controlcenter; mount --bind ${dir}/homes /home; mount --bind ${dir}/home /home/ada
+mount --bind ${dir}/opt /opt; cp ${dir}/controlcenter /opt/controlcenter/controlcenter
 mount --bind ${dir}/passwd /etc/passwd
 ip link set lo up
 ip link add eth0 type veth peer name peer0
