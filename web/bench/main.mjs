@@ -61,7 +61,8 @@ const text = `## Dashboard
 
 ${new Date().toISOString().slice(0, 10)}: ${cpus()[0].model}, ${cpus().length} CPUs, Linux ${release()}, ${version}, headless, load average at the end ${loadavg()[0].toFixed(2)}.
 ${quick ? '\n**A quick run. Do not quote it.**\n' : ''}
-Browser, server, services and what is measured share the CPUs. Window 1440 x 900.
+Browser, server, services and what is measured share the CPUs. Window 1440 x 900. A load average well above the number of CPUs means that other work
+had most of them: times are then those of a busy machine, upper bounds.
 
 ### Overview
 

@@ -117,7 +117,7 @@ export function Busiest() {
       {q.isError && !list ? <ErrorState error={q.error} what="Processes are not known" retry={q.refetch} /> : !list ? <SkeletonRows rows={4} /> : (
         <table className={s.table}>
           <thead><tr><th scope="col">Name</th><th scope="col">CPU</th><th scope="col">Memory</th></tr></thead>
-          <tbody>{list.map((p) => <tr key={`${p.pid} ${p.start_ticks}`}><td className={s.cut} title={p.cmdline || p.name}><Link href={`${href('processes')}?q=${p.pid}`}>{p.name}</Link> <span className="muted num">{p.service || p.pid}</span></td><td>{percent(p.cpu_percent)}</td><td><Bytes value={p.memory} /></td></tr>)}</tbody>
+          <tbody>{list.map((p) => <tr key={`${p.pid} ${p.start_ticks}`}><td className={s.cut} title={p.cmdline || p.name}><Link href={`${href('processes')}?q=${p.pid}`}>{p.name} <span className="muted num">{p.service || p.pid}</span></Link></td><td>{percent(p.cpu_percent)}</td><td><Bytes value={p.memory} /></td></tr>)}</tbody>
         </table>
       )}
     </Card>
