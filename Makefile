@@ -12,7 +12,7 @@ FUZZTIME ?= 20s
 TYPES    := deploy/grafana/check/node_modules/.package-lock.json
 export CGO_ENABLED = 0
 
-.PHONY: run build web check-web test-web test test-go test-security check lint gosec fmt race fuzz soak bench bench-exporter bench-ws bench-control bench-kb bench-micro cross docs clean help
+.PHONY: run build web check-web test-web test test-go test-security check lint gosec fmt race fuzz soak bench bench-exporter bench-ws bench-control bench-kb bench-web bench-micro shots cross docs clean help
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,7 +69,7 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 soak: build ## what takes too long for make test: full kill cycles
 	CC_TEST_BINARY=$(CURDIR)/$(BIN) CC_SOAK=1 $(GO) test -count=1 -timeout 60m -run 'Killed|Soak' ./e2e ./internal/store
 
-bench: bench-micro bench-exporter bench-ws bench-control bench-kb ## all benchmarks
+bench: bench-micro bench-exporter bench-ws bench-control bench-kb bench-web ## all benchmarks
 
 bench-micro: ## Go benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./control/... ./exporter ./internal/api ./internal/store
@@ -88,6 +88,14 @@ bench-kb: build ## search beside SQLite FTS5, Xapian and ripgrep over Debian's d
 bench-control: build ## ours beside supervisord, pm2, runit and s6; writes docs/benchmarks.md; ARGS=-help tells of subsets
 	scripts/need.sh bench-control
 	$(GO) run ./bench/control -binary $(BIN) -o docs/benchmarks.md $(ARGS)
+
+bench-web: build web/node_modules ## the dashboard in Chromium: load, following a fast log (ARGS=--quick: short); writes docs/benchmarks.md
+	scripts/need.sh bench-web
+	cd web && node bench/main.mjs -o ../docs/benchmarks.md $(ARGS)
+
+shots: build web/node_modules ## pictures of every page into docs/images, of a stage that lives for 15 minutes (SHOTS_AFTER=seconds)
+	-scripts/need.sh shots
+	cd web && npm run -s shots
 
 cross: ## build for the other platforms
 	GOOS=windows GOARCH=amd64 $(GO) build -trimpath -o bin/windows-amd64/controlcenter.exe .

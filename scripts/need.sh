@@ -29,6 +29,8 @@ need=(
 # What only one benchmark uses is asked for by its name.
 case ${1:-} in
   bench-kb) need=("rg ripgrep" "/usr/lib/python3/dist-packages/xapian python3-xapian") ;;
+  bench-web) need=("/usr/bin/chromium chromium" "node nodejs" "npm npm") ;;
+  shots) need=("/usr/bin/chromium chromium" "node nodejs" "npm npm" "prometheus prometheus" "prometheus-alertmanager prometheus-alertmanager" "ip iproute2" "unshare util-linux" "curl curl" "pngquant pngquant") ;;
   bench-control) need=("supervisord supervisor" "svlogd runit" "s6-svscan s6") ;;
 esac
 

@@ -34,5 +34,5 @@ export default defineConfig({
     emptyOutDir: true,
     manifest: true,
   },
-  test: { environment: 'node', testTimeout: 120_000, include: ['src/**/*.test.{ts,tsx}'] },
+  test: { environment: 'node', testTimeout: 120_000, include: ['src/**/*.test.{ts,tsx}', 'bench/*.test.mjs'] },
 })

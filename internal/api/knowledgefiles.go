@@ -308,10 +308,16 @@ type KnowledgeRecentInput struct {
 
 // KnowledgeRecent are the newest files.
 type KnowledgeRecent struct {
-	Success bool            `json:"success"`
-	Count   int             `json:"count"`
-	Cached  bool            `json:"cached"`
-	Files   []KnowledgeFile `json:"files"`
+	Success bool                  `json:"success"`
+	Count   int                   `json:"count"`
+	Cached  bool                  `json:"cached"`
+	Files   []KnowledgeRecentFile `json:"files"`
+}
+
+// KnowledgeRecentFile is a file and when it changed, as lists of what happened name it.
+type KnowledgeRecentFile struct {
+	KnowledgeFile
+	Timestamp string `json:"timestamp" format:"date-time" doc:"Same as modified"`
 }
 
 func (s *Server) knowledgeRecent(ctx context.Context, in *KnowledgeRecentInput) (*answerOf[KnowledgeRecent], error) {
@@ -323,7 +329,11 @@ func (s *Server) knowledgeRecent(ctx context.Context, in *KnowledgeRecentInput) 
 	if err != nil {
 		return nil, kbProblem(err)
 	}
-	return ok(KnowledgeRecent{Success: true, Count: len(files), Files: knowledgeFiles(files)}), nil
+	rows := make([]KnowledgeRecentFile, len(files))
+	for i, f := range knowledgeFiles(files) {
+		rows[i] = KnowledgeRecentFile{f, f.Modified}
+	}
+	return ok(KnowledgeRecent{Success: true, Count: len(files), Files: rows}), nil
 }
 
 // KnowledgeDuplicatesBody is a page of texts that lie in several places.

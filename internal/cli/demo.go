@@ -22,7 +22,8 @@ const demoUsage = `modes for examples, tests and benchmarks:
   demo steady --port N [--every 1s]       answers 200 on 127.0.0.1:N, /health too, and writes numbered lines
   demo crash [--after 20s] [--code 3]     writes lines, then exits with the code
   demo job [--steps 4]                    writes steps for about 2 s and exits with 0
-  demo lines [--every D] [--bytes N] [--size 100]  numbered lines: one each D, or as fast as they are taken, up to N bytes
+  demo lines [--every D | --rate N] [--bytes N] [--size 100] [--stamp]  numbered lines: one each D, N a second, or as fast as
+                                          they are taken, up to N bytes; --stamp: with the unix time in ms after the number
   demo tree                               with a child that ignores SIGTERM, a forked child and a daemon of its own session
 `
 
@@ -145,20 +146,33 @@ func demoLines(ctx context.Context, o Options, fs *flag.FlagSet, args []string) 
 	every := fs.Duration("every", 0, "time between lines; 0 = as fast as they are taken")
 	total := fs.Int64("bytes", 0, "end after about so many bytes; 0 = never")
 	size := fs.Int("size", 100, "bytes of a line, its end included, 14 to 65536")
+	rate := fs.Int64("rate", 0, "lines a second, in bursts of 10 ms; 0 = by --every")
+	stamp := fs.Bool("stamp", false, "the unix time in ms after the number")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
 	if *size < 14 || *size > 65536 || *every < 0 || *total < 0 {
 		return errors.New("--size must be 14 to 65536, --every and --bytes not negative")
 	}
+	switch {
+	case *rate < 0 || *rate > 0 && *every > 0:
+		return errors.New("--rate must not be negative, and not beside --every")
+	case *stamp && *size < stampEnd+2:
+		return fmt.Errorf("with --stamp --size must be at least %d", stampEnd+2)
+	}
 	line := []byte(strings.Repeat("0", 12) + " " + strings.Repeat("x", *size-14) + "\n")
 	out := bufio.NewWriterSize(o.Stdout, 64<<10)
+	begin, lines := time.Now(), int64(0)
 	for written := int64(0); (*total == 0 || written < *total) && ctx.Err() == nil; written += int64(len(line)) {
 		for i := 11; ; i-- { // counting in place: formatting each line would be what is measured
 			if line[i]++; line[i] <= '9' {
 				break
 			}
 			line[i] = '0'
+		}
+		if *stamp {
+			copy(line[stampAt:stampEnd], strconv.FormatInt(time.Now().UnixMilli(), 10))
+			line[stampEnd] = ' '
 		}
 		if _, err := out.Write(line); err != nil {
 			return fmt.Errorf("write line: %w", err)
@@ -169,12 +183,21 @@ func demoLines(ctx context.Context, o Options, fs *flag.FlagSet, args []string) 
 			}
 			sleep(ctx, *every)
 		}
+		if lines++; *rate > 0 && float64(lines) >= time.Since(begin).Seconds()*float64(*rate) {
+			if err := out.Flush(); err != nil {
+				return fmt.Errorf("write line: %w", err)
+			}
+			sleep(ctx, 10*time.Millisecond)
+		}
 	}
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("write line: %w", err)
 	}
 	return nil
 }
+
+// Where the time of a stamped line stands.
+const stampAt, stampEnd = 13, 26
 
 // demoTree starts three processes that a supervisor must find when it stops this one: it ends on SIGTERM and leaves them.
 func demoTree(ctx context.Context, o Options, fs *flag.FlagSet, args []string) error {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -105,6 +106,23 @@ func TestDemoCrashJobAndLines(t *testing.T) {
 	}
 	if more, _ := io.ReadAll(out); len(more) > 0 {
 		t.Errorf("%d bytes more", len(more))
+	}
+	_, out = demoProcess(t, "lines", "--rate", "20000", "--stamp", "--bytes", "200000")
+	stamps := make([]string, 0, 2000)
+	for n := 1; n <= 2000; n++ {
+		line := nextLine(t, out)
+		if got, err := strconv.Atoi(line[:12]); err != nil || got != n || len(line) != 99 || line[26:28] != " x" {
+			t.Fatalf("line %d: %q", n, line)
+		}
+		stamps = append(stamps, line[13:26])
+	}
+	if ms, err := strconv.ParseInt(stamps[0], 10, 64); err != nil || time.Since(time.UnixMilli(ms)).Abs() > time.Hour || !slices.IsSorted(stamps) {
+		t.Errorf("stamps from %s to %s", stamps[0], stamps[len(stamps)-1])
+	}
+	for _, args := range [][]string{{"demo", "lines", "--rate", "-1"}, {"demo", "lines", "--rate", "1", "--every", "1s"}, {"demo", "lines", "--stamp", "--size", "27"}} {
+		if r := runCLI(t, nil, args...); r.code != ExitFailed || !strings.Contains(r.err, "--") {
+			t.Errorf("%v: %+v", args, r)
+		}
 	}
 	for _, args := range [][]string{{"demo"}, {"demo", "nosuch"}} {
 		if r := runCLI(t, nil, args...); r.code != ExitUsage || !strings.Contains(r.err, "demo steady") {

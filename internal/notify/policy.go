@@ -112,7 +112,7 @@ func (p *policy) event(row *event.Row, all *alerts) (items []Item) {
 				continue
 			}
 			a.Value = number(float64(len(a.Times)))
-			a.Summary = clip(fmt.Sprintf("%s: %d times in %s", f.summary, len(a.Times), r.window), maxText)
+			a.Summary = clip(fmt.Sprintf("%s: %d times in %s", f.summary, len(a.Times), durationText(r.window)), maxText)
 		}
 		if !was {
 			a.State, a.Since, a.EndedAt, a.Told = Firing, row.At, nil, nil

@@ -4008,8 +4008,80 @@ export interface components {
             cached: boolean;
             /** Format: int64 */
             count: number;
-            files: components["schemas"]["KnowledgeFile"][];
+            files: components["schemas"]["KnowledgeRecentFile"][];
             success: boolean;
+        };
+        KnowledgeRecentFile: {
+            agent: string;
+            category: string;
+            /** @description 0 to 1; null when nothing says */
+            confidence: number | null;
+            /** @description 0 to 100; null when nothing says */
+            confidence_percent: number | null;
+            /**
+             * Format: date-time
+             * @description Same as modified: the time of making is not kept everywhere
+             */
+            created: string;
+            /**
+             * Format: date-time
+             * @description Same as created
+             */
+            created_at: string;
+            creator_id: string;
+            /** @description Same as name */
+            filename: string;
+            /** @description Stays the same when the file is moved */
+            id: string;
+            /** Format: int64 */
+            insight_count: number;
+            language: string;
+            metadata: components["schemas"]["KnowledgeFileMetadata"];
+            /** Format: date-time */
+            modified: string;
+            /**
+             * Format: date-time
+             * @description Same as modified
+             */
+            modified_at: string;
+            /** @description Of the file */
+            name: string;
+            /** @description Absolute */
+            path: string;
+            /**
+             * Format: date-time
+             * @description Of the video; null when nothing says
+             */
+            published: string | null;
+            /** @description From its root, with slashes */
+            relative_path: string;
+            root: string;
+            /**
+             * Format: int64
+             * @description Bytes
+             */
+            size: number;
+            /**
+             * Format: int64
+             * @description Same as size
+             */
+            size_bytes: number;
+            /** @description Creator as it is written */
+            source: string;
+            /** @description approved, pending, rejected, conflicting or superseded; empty when nothing says */
+            status: string;
+            tags: string[];
+            /**
+             * Format: date-time
+             * @description Same as modified
+             */
+            timestamp: string;
+            title: string;
+            /** @description document, video, transcript or code */
+            type: string;
+            /** @description Of the video; empty when there is none */
+            url: string;
+            video_id: string;
         };
         KnowledgeRelated: {
             /** Format: int64 */

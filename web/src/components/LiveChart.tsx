@@ -23,6 +23,19 @@ type Props = {
   binary?: boolean // ticks at powers of two: bytes
 }
 
+// The theme's values by name, read once per theme: each reading computes the styles of the page.
+const known = new Map<string, Map<string, string>>()
+function colors(scheme: string) {
+  let of = known.get(scheme)
+  if (!of) known.set(scheme, (of = new Map()))
+  const values = of
+  return (name: string) => {
+    let v = values.get(name)
+    if (v === undefined) values.set(name, (v = getComputedStyle(document.documentElement).getPropertyValue(name).trim()))
+    return v
+  }
+}
+
 const BINARY = Array.from({ length: 50 }, (_, i) => 2 ** i)
 
 export function LiveChart(p: Props) {
@@ -37,12 +50,11 @@ export function LiveChart(p: Props) {
 
   useEffect(() => {
     const el = place.current!
-    const css = getComputedStyle(document.documentElement)
-    const color = (name: string) => css.getPropertyValue(name).trim()
+    const color = colors(scheme)
     const grid = { stroke: color('--line'), width: 1 }
-    const font = `11px ${css.getPropertyValue('--font').trim()}`
-    const u = new uPlot({
-      width: Math.max(el.clientWidth, 80), height,
+    const font = `11px ${color('--font')}`
+    const make = (width: number) => new uPlot({
+      width: Math.max(width, 80), height,
       legend: { show: false },
       cursor: { sync: { key: 'live' }, points: { size: 7 }, drag: { x: false, y: false }, y: false },
       scales: {
@@ -70,15 +82,19 @@ export function LiveChart(p: Props) {
       }))],
       hooks: { setCursor: [(c) => setAt(c.cursor.idx ?? null)] },
     }, props.current.data() as uPlot.AlignedData, el)
-    u.root.setAttribute('aria-hidden', 'true')
-    chart.current = u
-    const watcher = new ResizeObserver(() => {
-      if (el.clientWidth > 0 && Math.abs(el.clientWidth - u.width) > 1) u.setSize({ width: el.clientWidth, height })
+    // The observer tells the width when the layout is done anyway. Asking for it here would lay the page out once per chart.
+    const watcher = new ResizeObserver((seen) => {
+      const width = Math.round(seen[seen.length - 1]!.contentRect.width)
+      const u = chart.current
+      if (u === null) {
+        chart.current = make(width)
+        chart.current.root.setAttribute('aria-hidden', 'true')
+      } else if (width > 0 && Math.abs(width - u.width) > 1) u.setSize({ width, height })
     })
     watcher.observe(el)
     return () => {
       watcher.disconnect()
-      u.destroy()
+      chart.current?.destroy()
       chart.current = null
     }
   }, [scheme, height, labels, p.binary])
@@ -125,7 +141,7 @@ export function Sparkline({ values, width = 72, height = 22, max, color = 'var(-
     points.push(`${x.toFixed(1)},${y.toFixed(1)}`)
   }
   return (
-    <svg className={s.spark} width={width} height={height} viewBox={`0 0 ${width} ${height}`} role={label ? 'img' : undefined} aria-label={label} aria-hidden={label ? undefined : true}>
+    <svg className={s.spark} width={width} height={height} viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" role={label ? 'img' : undefined} aria-label={label} aria-hidden={label ? undefined : true}>
       {points.length > 1 ? (
         <>
           <polygon points={`${points[0]!.split(',')[0]},${height} ${points.join(' ')} ${width},${height}`} fill={color} opacity="0.13" />

@@ -1,5 +1,5 @@
 // A log: only the lines in sight are in the document, colours as classes, follows the end until one scrolls up.
-import { useEffect, useMemo, useRef, useState, type ReactNode } from 'react'
+import { useLayoutEffect, useMemo, useRef, useState, type ReactNode } from 'react'
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { Button, TextInput } from '@mantine/core'
 import { clock, number, utc } from '../format'
@@ -7,6 +7,8 @@ import { Icon } from './icons'
 import { coloured, plain, type LogBuffer, type LogLine } from './logLines'
 import { EmptyState } from './ui'
 import s from './log.module.css'
+
+const LINE = 18 // px, as in log.module.css
 
 type Props = {
   label: string
@@ -39,12 +41,16 @@ export function LogView({ label, buffer, version, height = '60dvh', empty, side,
     return accept ? found.filter(accept) : found
   }, [buffer, version, find, stream, accept])
   const v = useVirtualizer({
-    count: lines.length, getScrollElement: () => place.current, estimateSize: () => 18, overscan: 20,
+    count: lines.length, getScrollElement: () => place.current, estimateSize: () => LINE, overscan: 20,
   })
   const total = lines.length
 
-  useEffect(() => {
-    if (follow && total > 0) v.scrollToIndex(total - 1, { align: 'end' })
+  useLayoutEffect(() => {
+    if (!follow || total === 0) return
+    // Lines of one height need no search for the end: that reads the layout in each frame until it is sure, which costs more
+    // than everything else when thousands of lines a second come.
+    if (wrap) v.scrollToIndex(total - 1, { align: 'end' })
+    else place.current!.scrollTop = total * LINE
   }, [follow, total, version, wrap, v])
 
   const onScroll = () => {

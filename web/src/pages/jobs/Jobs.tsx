@@ -42,6 +42,10 @@ const Results = ({ job: j }: { job: Job }) => {
   return list.length ? <span className={`${s.results} num`}>{list.map(([k, n]) => <span key={k}><b>{number(n)}</b> <span className="muted">{k}</span></span>)}</span> : <span className="muted">–</span>
 }
 
+// Whose history is shown until one is chosen: the job that runs or ran last.
+const began = (j: Job) => (runs(j) ? Infinity : j.last_exit ? Date.parse(j.last_exit.at) : 0)
+const newest = (list: Job[]) => list.reduce<Job | undefined>((best, j) => (best && began(best) >= began(j) ? best : j), undefined)
+
 export default function Jobs() {
   const q = useQuery(jobsQuery)
   const stale = useLive((l) => l.connection === 'lost')
@@ -60,7 +64,7 @@ export default function Jobs() {
 
   const all = q.data?.jobs
   const rows = (all ?? []).filter((j) => `${j.name} ${j.display_name} ${j.description ?? ''} ${j.tags?.join(' ')}`.toLowerCase().includes(text.toLowerCase()))
-  const chosen = all?.find((j) => j.name === search.get('job')) ?? (rows.length === 1 ? rows[0] : undefined)
+  const chosen = all?.find((j) => j.name === search.get('job')) ?? newest(rows)
 
   const actions = (j: Job) => (
     <span className={s.actions}>
@@ -99,7 +103,7 @@ export default function Jobs() {
         <Card flush title={`History of ${chosen.display_name}`} side={chosen.last_success ? <span>last success <TimeText at={chosen.last_success} relative /></span> : undefined}>
           <Runs key={chosen.name} name={chosen.name} onOpen={(run) => set({ job: chosen.name, run })} empty="It runs at its time, or now with the button above." />
         </Card>
-      ) : all && all.length > 1 ? <Card label="History"><EmptyState icon="jobs" title="Choose a job">Its runs are shown here, with how they ended and their logs.</EmptyState></Card> : null}
+      ) : null}
       {chosen ? <RunLog name={chosen.name} run={search.get('run')} onClose={() => set({ run: null })} /> : null}
       <ConfirmDialog question={question} onClose={() => setQuestion(null)} />
     </Page>

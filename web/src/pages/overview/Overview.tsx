@@ -8,7 +8,7 @@ import { COLUMNS, type Column } from '../../live/reduce'
 import { useCurves, useLive } from '../../live/store'
 import { statsQuery } from '../../queries'
 import { Alerts, Events, Services } from './lists'
-import { Cores, Disks, Network, Sensors } from './parts'
+import { Busiest, Cores, Disks, Network, Sensors } from './parts'
 import s from './overview.module.css'
 
 const index = (c: Column) => COLUMNS.indexOf(c) + 1
@@ -29,6 +29,9 @@ function Curve({ title, columns, series, format, axis, ...rest }: {
   return <LiveChart title={title} series={series} data={data} version={version} format={format} axis={axis} stale={stale} {...rest} />
 }
 
+// As many digits as a narrow card has room for.
+const short = (v: number | null) => number(v, (v ?? 0) < 10 ? 2 : (v ?? 0) < 100 ? 1 : 0)
+
 function Numbers() {
   const system = useLive((l) => l.system)
   const stale = useLive((l) => l.connection === 'lost')
@@ -47,7 +50,7 @@ function Numbers() {
       <Stat label="Memory" value={percent(system.memory.percent)} title={bytesExact(system.memory.used)} note={`${bytes(system.memory.used)} of ${bytes(system.memory.total)}`} spark={spark('memory', system.memory.total ?? undefined)} />
       <Stat label="Disk" value={percent(system.disk.percent)} title={bytesExact(system.disk.used)} note={`${bytes(system.disk.used)} of ${bytes(system.disk.total)}`} />
       <Stat label="Network" value={rate(system.network.receive_bytes_per_second)} note={`in, ${rate(system.network.transmit_bytes_per_second)} out`} spark={spark('rx')} />
-      <Stat label="Load" value={number(system.load.load1, 2)} note={`${number(system.load.load5, 2)} in 5 min, ${number(system.load.load15, 2)} in 15`} spark={spark('load')} />
+      <Stat label="Load" value={number(system.load.load1, 2)} title="Over the last minute" note={`5 min ${short(system.load.load5)}, 15 min ${short(system.load.load15)}`} spark={spark('load')} />
       <Stat label="Services" value={services ? `${running} of ${list.length}` : '–'} note={failed ? `running, ${failed} failed` : 'running'} />
     </div>
   )
@@ -64,7 +67,7 @@ export default function Overview() {
       <Alerts />
       <Numbers />
       <div className={s.columns}>
-        <div className={s.side}>
+        <div className={`${s.side} ${s.left}`}>
           <div className={s.charts}>
             <Curve title="CPU" columns={['cpu']} series={[{ label: 'busy', color: '--c1' }]} format={(v) => percent(v)} axis={(v) => percent(v, 0)} max={100} />
             <Curve title="Memory" columns={swap ? ['memory', 'swap'] : ['memory']} series={[{ label: 'used', color: '--c2' as const }, ...(swap ? [{ label: 'swap', color: '--c3' as const }] : [])]} format={bytes} max={memory ?? undefined} binary />
@@ -73,14 +76,19 @@ export default function Overview() {
             {warm ? <Curve title="Temperature" columns={['temperature']} series={[{ label: 'warmest', color: '--c3' }]} format={(v) => (v === null ? '–' : `${v.toFixed(1)} °C`)} axis={(v) => `${v} °C`} least={60} /> : null}
             {gpu ? <Curve title="GPU" columns={['gpu']} series={[{ label: 'busiest', color: '--c4' }]} format={(v) => percent(v)} axis={(v) => percent(v, 0)} max={100} /> : null}
           </div>
-          <div className={s.thirds}>
-            <Cores />
-            <Disks stats={stats} />
-            <Network stats={stats} />
-            <Sensors stats={stats} />
+          <div className={s.pair}>
+            <div className={s.side}>
+              <Cores />
+              <Network stats={stats} />
+            </div>
+            <div className={s.side}>
+              <Disks stats={stats} />
+              <Sensors stats={stats} />
+              <Busiest />
+            </div>
           </div>
         </div>
-        <div className={s.side}>
+        <div className={s.aside}>
           <Services />
           <Events />
         </div>

@@ -5,11 +5,12 @@ import { Badge, Card, EmptyState, ErrorState, SkeletonRows, StatusBadge } from '
 import { Since, TimeText } from '../../components/values'
 import { useLive } from '../../live/store'
 import { built, href } from '../../pages'
-import { alertsQuery, eventsQuery } from '../../queries'
+import { alertsQuery, eventsQuery, type Alert } from '../../queries'
 import s from './overview.module.css'
 
 const RANK: Record<string, number> = { error: 0, starting: 1, stopping: 1, running: 2, unknown: 3, stopped: 4 }
 const SHOWN = 8
+const MOST_ALERTS = 4
 
 export function Services() {
   const all = useLive((l) => l.services)
@@ -40,14 +41,14 @@ export function Services() {
 }
 
 export function Events() {
-  const q = useQuery(eventsQuery(12))
+  const q = useQuery(eventsQuery(30))
   const list = q.data?.events
   return (
-    <Card title="Recent events" flush>
+    <Card title="Recent events" flush className={s.events}>
       {q.isError && !list ? <ErrorState error={q.error} what="Events could not be read" retry={q.refetch} /> : !list ? <SkeletonRows rows={6} /> : list.length === 0 ? (
         <EmptyState title="Nothing has happened yet">Starts, ends and crashes of services appear here.</EmptyState>
       ) : (
-        <ul className={s.list} data-testid="events">
+        <div className={s.scroll} tabIndex={0} role="region" aria-label="List of recent events"><ul className={s.list} data-testid="events">
           {list.map((e) => (
             <li key={e.id}>
               <span className={s.dot} data-type={e.type} aria-hidden />
@@ -58,10 +59,24 @@ export function Events() {
               <span className={s.end}><TimeText at={e.timestamp} relative /></span>
             </li>
           ))}
-        </ul>
+        </ul></div>
       )}
     </Card>
   )
+}
+
+const WORST = ['critical', 'error', 'warning']
+const rank = (a: Alert) => (WORST.indexOf(a.severity) + WORST.length + 1) % (WORST.length + 1)
+
+/** The worst of each service, and of the machine each: the others say more of the same. */
+export function worst(list: readonly Alert[]): Alert[] {
+  const of = new Map<string, Alert>()
+  for (const a of list) {
+    const key = a.service || `${a.rule} ${a.summary}`
+    const known = of.get(key)
+    if (!known || rank(a) < rank(known)) of.set(key, a)
+  }
+  return [...of.values()].sort((a, b) => rank(a) - rank(b) || Date.parse(b.since) - Date.parse(a.since))
 }
 
 /** What fires now; nothing at all when nothing does. */
@@ -69,13 +84,14 @@ export function Alerts() {
   const q = useQuery({ ...alertsQuery, enabled: built('alerts') })
   const firing = q.data?.filter((a) => a.state === 'firing' && !a.muted) ?? []
   if (firing.length === 0) return null
+  const shown = worst(firing).slice(0, MOST_ALERTS)
   return (
-    <Card title="Alerts" flush side={built('alerts') ? <Link href={href('alerts')}>All alerts</Link> : null}>
-      <ul className={s.list}>
-        {firing.map((a) => (
+    <Card title="Alerts" flush side={built('alerts') ? <Link href={href('alerts')}>{firing.length > shown.length ? `All ${firing.length} alerts` : 'All alerts'}</Link> : null}>
+      <ul className={`${s.list} ${s.alerts}`}>
+        {shown.map((a) => (
           <li key={`${a.rule} ${a.service ?? ''}`}>
-            <Badge tone={a.severity === 'critical' || a.severity === 'error' ? 'bad' : 'warn'}>{a.severity}</Badge>
-            <span className={s.grow}><span className={s.name}>{a.summary}</span>{a.description ? <span className={s.sub}>{a.description}</span> : null}</span>
+            <span className={s.severity}><Badge tone={a.severity === 'critical' || a.severity === 'error' ? 'bad' : 'warn'}>{a.severity}</Badge></span>
+            <span className={s.grow}><span className={s.name}>{a.summary}</span>{a.description && !a.summary.includes(a.description) ? <span className={s.sub}>{a.description}</span> : null}</span>
             <span className={s.end}><TimeText at={a.since} relative /></span>
           </li>
         ))}

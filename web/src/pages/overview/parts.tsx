@@ -1,10 +1,12 @@
-// The parts of the machine: cores, file systems, interfaces, sensors and graphics processors.
-import type { UseQueryResult } from '@tanstack/react-query'
-import type { Schemas } from '../../api/client'
+// The parts of the machine: cores, file systems, interfaces, sensors, graphics processors and the busiest processes.
+import { useQuery, type UseQueryResult } from '@tanstack/react-query'
+import { Link } from 'wouter'
+import { api, unwrap, type Schemas } from '../../api/client'
 import { Card, EmptyState, ErrorState, Meter, SkeletonRows } from '../../components/ui'
 import { Bytes, Rate } from '../../components/values'
 import { bytes, percent } from '../../format'
 import { useLive } from '../../live/store'
+import { href } from '../../pages'
 import s from './overview.module.css'
 
 type Stats = UseQueryResult<Schemas['StatsBody']>
@@ -30,8 +32,20 @@ export function Cores() {
   )
 }
 
+/** Each file system once: a bind mount of a device says the same as its first place, which has the shortest name. */
+export function once<F extends { device: string; mountpoint: string }>(list: readonly F[]): F[] {
+  const first = new Map<string, F>()
+  for (const f of list) {
+    const key = f.device.startsWith('/') ? f.device : f.mountpoint
+    const known = first.get(key)
+    if (!known || f.mountpoint.length < known.mountpoint.length) first.set(key, f)
+  }
+  return list.filter((f) => [...first.values()].includes(f))
+}
+
 export function Disks({ stats }: { stats: Stats }) {
-  const list = stats.data?.filesystems?.filter((f) => (f.total ?? 0) > 1 << 20)
+  const all = stats.data?.filesystems?.filter((f) => (f.total ?? 0) > 1 << 20)
+  const list = all && once(all)
   return (
     <Card title="File systems">
       {stats.isError && !list ? <ErrorState error={stats.error} what="File systems are not known" retry={stats.refetch} /> : !list ? <SkeletonRows rows={2} /> : list.length === 0 ? <EmptyState title="No file systems with files of their own" /> : (
@@ -90,5 +104,22 @@ export function Sensors({ stats }: { stats: Stats }) {
         </Card>
       ) : null}
     </>
+  )
+}
+
+/** What takes the processor now. */
+export function Busiest() {
+  const stale = useLive((l) => l.connection === 'lost')
+  const q = useQuery({ queryKey: ['processes', 'busiest'], queryFn: () => unwrap(api.GET('/api/system/processes', { params: { query: { limit: 5 } } })), refetchInterval: 5_000 })
+  const list = q.data?.processes
+  return (
+    <Card title="Busiest processes" side={<Link href={href('processes')}>All</Link>} className={stale ? 'stale' : ''}>
+      {q.isError && !list ? <ErrorState error={q.error} what="Processes are not known" retry={q.refetch} /> : !list ? <SkeletonRows rows={4} /> : (
+        <table className={s.table}>
+          <thead><tr><th scope="col">Name</th><th scope="col">CPU</th><th scope="col">Memory</th></tr></thead>
+          <tbody>{list.map((p) => <tr key={`${p.pid} ${p.start_ticks}`}><td className={s.cut} title={p.cmdline || p.name}><Link href={`${href('processes')}?q=${p.pid}`}>{p.name} <span className="muted num">{p.service || p.pid}</span></Link></td><td>{percent(p.cpu_percent)}</td><td><Bytes value={p.memory} /></td></tr>)}</tbody>
+        </table>
+      )}
+    </Card>
   )
 }

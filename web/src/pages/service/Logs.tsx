@@ -14,7 +14,7 @@ import { atLeast, LEVELS } from './level'
 import s from './service.module.css'
 
 const PAGE = 2000
-const LOG_HEIGHT = 'max(380px, calc(100dvh - 330px))'
+const LOG_HEIGHT = 'max(380px, calc(100dvh - 360px))'
 
 type Setter = (name: string, value: string | null) => void
 

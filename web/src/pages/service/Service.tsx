@@ -110,13 +110,14 @@ export default function ServicePage() {
   const u = usage(x.name)
   const busy = pending(x.name)
   const last = x.last_exit
+  const reason = x.reason || Object.values(x.probes ?? {}).find((p) => p.known && !p.well)?.reason
   const trouble = x.status === 'error' || x.state === 'backoff' || x.health === 'unhealthy'
   return (
     <Page title={x.display_name} note={x.description || x.name} side={<Buttons service={x} busy={busy} ask={ask} question={setQuestion} onEdit={() => set('edit', '1')} />}>
       <div className={`${s.stats} ${stale ? 'stale' : ''}`} data-testid="service-numbers">
         <Stat label="State" value={busy && up(x) !== (busy === 'starting') ? <Badge tone="busy">{busy}</Badge> : <StatusBadge state={x.state} />}
           note={x.status === 'running' ? <>up <Since at={x.since} />{x.health !== 'unknown' ? `, ${x.health}` : ''}</> : x.waiting ? `waits for ${x.waiting}` : <>since <TimeText at={x.since} relative /></>} />
-        <Stat label="CPU" value={percent(u.now?.cpu_percent)} note={u.now ? `${u.now.processes} process${u.now.processes === 1 ? '' : 'es'}, ${u.now.threads} threads` : 'of one core'} spark={<Sparkline values={u.cpu} />} />
+        <Stat label="CPU" value={percent(u.now?.cpu_percent)} note={u.now ? `${u.now.processes} process${u.now.processes === 1 ? '' : 'es'}, ${u.now.threads} thread${u.now.threads === 1 ? '' : 's'}` : 'of one core'} spark={<Sparkline values={u.cpu} />} />
         <Stat label="Memory" value={bytes(u.now?.memory)} title={bytesExact(u.now?.memory)} note={x.pid ? `process ${x.pid}` : 'not running'} spark={<Sparkline values={u.memory} color="var(--c2)" />} />
         <Stat label="Restarts" value={number(x.restarts)} note={`${number(x.starts)} start${x.starts === 1 ? '' : 's'}, ${number(x.crashes)} crash${x.crashes === 1 ? '' : 'es'}`} />
         <Stat label="Last exit" value={last ? (last.code !== null ? `code ${last.code}` : last.signal || last.result) : '–'} title={last?.reason} note={last ? <TimeText at={last.at} relative /> : 'it never ended'} />
@@ -125,8 +126,8 @@ export default function ServicePage() {
         <div className={s.banner} data-tone={x.status === 'error' ? 'bad' : 'warn'} role="status">
           <span>
             {x.status === 'error' ? <b>Failed. </b> : x.state === 'backoff' ? <b>Waiting to restart. </b> : x.health === 'unhealthy' ? <b>Not healthy. </b> : null}
-            {trouble ? x.reason || Object.values(x.probes ?? {}).find((p) => p.known && !p.well)?.reason : null}
-            {x.retry_at ? <> Next try <TimeText at={x.retry_at} relative />.</> : null}
+            {trouble ? reason : null}
+            {x.retry_at ? <>{trouble && reason ? '. ' : ''}Next try <TimeText at={x.retry_at} relative />.</> : null}
             {x.restart_needed ? <> <b>Restart needed.</b> What runs has the definition from before the last change.</> : null}
           </span>
           {x.restart_needed && up(x) ? <Button className={s.bannerButton} size="xs" variant="default" loading={busy === 'restarting'} disabled={busy !== null} onClick={() => ask(x, 'restart')}>Restart now</Button> : null}

@@ -11,7 +11,21 @@ import s from './settings.module.css'
 type Setting = { key: string; value: string; source: string; secret: boolean }
 const configQuery = queryOptions({ queryKey: ['config'], queryFn: () => ask<{ settings: Setting[] }>('/api/config') })
 
-const value = (x: Setting) => (x.value === '' ? <span className="muted">empty</span> : <code className={`mono ${s.value}`}>{x.value}</code>)
+const LONG = 120 // characters; a whole service is one value
+
+function readable(value: string): string {
+  try {
+    return JSON.stringify(JSON.parse(value), null, 2)
+  } catch {
+    return value
+  }
+}
+
+function value(x: Setting) {
+  if (x.value === '') return <span className="muted">empty</span>
+  if (x.value.length <= LONG) return <code className={`mono ${s.value}`}>{x.value}</code>
+  return <details className={s.long}><summary className="mono">{x.value}</summary><pre className="mono">{readable(x.value)}</pre></details>
+}
 
 export function Config() {
   const { get, set } = useAddress()
