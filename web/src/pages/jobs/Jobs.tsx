@@ -43,7 +43,7 @@ const Results = ({ job: j }: { job: Job }) => {
 }
 
 // Whose history is shown until one is chosen: the job that runs or ran last.
-const began = (j: Job) => (runs(j) ? Infinity : j.last_exit ? Date.parse(j.last_exit.at) : 0)
+const began = (j: Job) => (jobRuns(j) ? Infinity : j.last_exit ? Date.parse(j.last_exit.at) : 0)
 const newest = (list: Job[]) => list.reduce<Job | undefined>((best, j) => (best && began(best) >= began(j) ? best : j), undefined)
 
 export default function Jobs() {
