@@ -150,11 +150,15 @@ func (b *Base) Run(ctx context.Context) error {
 	if _, _, err := b.Scan(ctx, ScanRequest{Trigger: "start"}); err != nil {
 		b.log.Error("first scan", "err", err)
 	}
+	var tidy <-chan time.Time
 	for {
 		for j := b.next(); j != nil; j = b.next() {
 			b.work(ctx, j)
 			if ctx.Err() != nil {
 				return nil
+			}
+			if t := tidyTime(j.snapshot()); t != nil {
+				tidy = t
 			}
 		}
 		for _, h := range b.ownHints() {
@@ -177,6 +181,8 @@ func (b *Base) Run(ctx context.Context) error {
 			}
 		case h := <-hints:
 			b.hinted(ctx, h)
+		case <-tidy:
+			b.tidy()
 		case <-b.nextLeaving():
 			b.lookAtLeaving(ctx)
 		}
