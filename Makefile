@@ -67,7 +67,7 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 	scripts/fuzz.sh $(FUZZTIME)
 
 soak: build ## what takes too long for make test: full kill cycles
-	CC_TEST_BINARY=$(CURDIR)/$(BIN) CC_SOAK=1 $(GO) test -count=1 -timeout 60m -run 'Killed|Soak' ./e2e ./internal/store
+	CC_TEST_BINARY=$(CURDIR)/$(BIN) CC_SOAK=1 $(GO) test -count=1 -timeout 60m -run 'Killed|Soak' ./e2e ./internal/store ./kb
 
 bench: bench-micro bench-exporter bench-ws bench-control bench-kb bench-web ## all benchmarks
 

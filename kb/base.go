@@ -34,6 +34,8 @@ type Options struct {
 	Every       time.Duration // between rescans; 0 = 10 minutes, negative = never
 	Watch       bool          // look at folders as soon as the system says that they changed
 	WriteBack   bool          // write decisions on whole Markdown files into them
+
+	quiet time.Duration // in tests: instead of leavingQuiet
 }
 
 // Base is the knowledge base: the record of all documents and the scans that keep record and index in step with the files.
@@ -49,9 +51,10 @@ type Base struct {
 	loaded  atomic.Bool
 	cat     *catalog // filled by load
 
-	nextMark     uint32 // of the scanning goroutine
-	betweenReads func() // in tests: called between the two looks at a file that is read
-	batchMost    int    // in tests: documents of a batch; 0 = batchDocuments
+	nextMark     uint32              // of the scanning goroutine
+	leaving      map[string]*leaving // by root; of the scanning goroutine
+	betweenReads func()              // in tests: called between the two looks at a file that is read
+	batchMost    int                 // in tests: documents of a batch; 0 = batchDocuments
 
 	wake    chan struct{} // a job was queued
 	writing chan struct{} // holds a token of who changes records and catalog
@@ -111,7 +114,7 @@ func New(o Options) (*Base, error) {
 	}
 	return &Base{
 		o: o, log: o.Log.With("component", "kb"), m: newMetrics(), cat: newCatalog(), wake: make(chan struct{}, 1), writing: make(chan struct{}, 1),
-		dirty: map[string]uint64{}, reviews: reviewsOf{}, oldLogs: map[string]oldLog{},
+		dirty: map[string]uint64{}, reviews: reviewsOf{}, oldLogs: map[string]oldLog{}, leaving: map[string]*leaving{},
 	}, nil
 }
 
@@ -147,11 +150,15 @@ func (b *Base) Run(ctx context.Context) error {
 	if _, _, err := b.Scan(ctx, ScanRequest{Trigger: "start"}); err != nil {
 		b.log.Error("first scan", "err", err)
 	}
+	var tidy <-chan time.Time
 	for {
 		for j := b.next(); j != nil; j = b.next() {
 			b.work(ctx, j)
 			if ctx.Err() != nil {
 				return nil
+			}
+			if t := tidyTime(j.snapshot()); t != nil {
+				tidy = t
 			}
 		}
 		for _, h := range b.ownHints() {
@@ -174,6 +181,10 @@ func (b *Base) Run(ctx context.Context) error {
 			}
 		case h := <-hints:
 			b.hinted(ctx, h)
+		case <-tidy:
+			b.tidy()
+		case <-b.nextLeaving():
+			b.lookAtLeaving(ctx)
 		}
 	}
 }

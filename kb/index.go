@@ -59,6 +59,7 @@ type BleveIndex struct {
 
 	applying sync.Mutex
 	applied  atomic.Int64 // Unix nanoseconds of the last batch; 0 = never
+	lull     lull
 	damage   atomic.Pointer[DamagedError]
 
 	life    sync.RWMutex // held for reading by who uses store, for writing by Close
@@ -91,13 +92,14 @@ func Open(ctx context.Context, dir string, opts IndexOptions) (x *BleveIndex, er
 	queue := bleveindex.NewAnalysisQueue(opts.Workers)
 	x = &BleveIndex{
 		dir: dir, workers: opts.Workers, queue: queue,
-		columns: map[uint64]*columns{}, names: map[string]string{},
+		columns: map[uint64]*columns{}, names: map[string]string{}, lull: lull{closed: make(chan struct{})},
 	}
-	defer func() {
+	defer func(x *BleveIndex) {
 		if err != nil {
+			lulls.Delete(x.store)
 			queue.Close()
 		}
-	}()
+	}(x)
 	if err := x.open(); err != nil {
 		if strings.Contains(err.Error(), "timeout") || errors.Is(err, os.ErrPermission) { // of the lock on its file
 			return nil, fmt.Errorf("open index %s: %w", dir, err)
@@ -122,6 +124,7 @@ func (x *BleveIndex) open() (err error) {
 	defer recoverDamage(&err)()
 	store, err := scorch.NewScorch(scorch.Name, map[string]any{
 		"path":               x.dir,
+		"eventCallbackName":  lullEvents,
 		"bolt_timeout":       "1s",
 		"numSnapshotsToKeep": 1,
 		"scorchMergePlanOptions": map[string]any{
@@ -136,7 +139,9 @@ func (x *BleveIndex) open() (err error) {
 	if !ok {
 		return fmt.Errorf("storage engine is %T", store)
 	}
+	lulls.Store(s, &x.lull)
 	if err := s.Open(); err != nil {
+		lulls.Delete(s)
 		return err
 	}
 	x.store = s
@@ -262,6 +267,9 @@ func (x *BleveIndex) write(puts []*Parsed, deletes []string, generation uint64, 
 	state.SetInternal(keyGeneration, binary.BigEndian.AppendUint64(nil, generation))
 	state.SetInternal(keyApplied, binary.BigEndian.AppendUint64(nil, uint64(now.UnixNano())))
 	n := max(1, min(x.workers, len(puts)/partSize))
+	if len(puts) >= partSize {
+		defer x.lull.busy(n)()
+	}
 	parts := make([]*bleveindex.Batch, n)
 	for i := range parts {
 		if parts[i] = bleveindex.NewBatch(); n == 1 {
@@ -435,6 +443,8 @@ func (x *BleveIndex) Close() (err error) {
 	x.closed = true
 	defer recoverDamage(&err)()
 	defer x.queue.Close()
+	defer lulls.Delete(x.store)
+	x.lull.close()
 	if err := x.store.Close(); err != nil {
 		return fmt.Errorf("close index %s: %w", x.dir, err)
 	}

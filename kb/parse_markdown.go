@@ -10,6 +10,7 @@ import (
 // with labels of its own) and any other Markdown.
 func (d *draft) markdown(body string) {
 	r := &mdReader{d: d, fromFront: len(d.Entries) > 0, file: -1, entry: -1, item: -1}
+	r.text.Grow(len(body) + 1)
 	for line := range strings.Lines(body) {
 		r.line(strings.TrimRight(line, "\n"))
 	}

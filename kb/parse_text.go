@@ -52,12 +52,18 @@ func decodeUTF16(b []byte, order binary.ByteOrder) (out []byte, replaced bool) {
 
 func countWords(s string) (n int) {
 	in := false
-	for _, r := range s {
-		space := unicode.IsSpace(r)
+	for i := 0; i < len(s); {
+		r, size := rune(s[i]), 1
+		space := r == ' ' || '\t' <= r && r <= '\r'
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRuneInString(s[i:])
+			space = unicode.IsSpace(r)
+		}
 		if !space && !in {
 			n++
 		}
 		in = !space
+		i += size
 	}
 	return n
 }

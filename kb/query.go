@@ -23,7 +23,7 @@ type QueryError struct {
 	Msg    string // what is wrong and what is accepted
 }
 
-func (e *QueryError) Error() string { return fmt.Sprintf("query, column %d: %s", e.Column, e.Msg) }
+func (e *QueryError) Error() string { return fmt.Sprintf("column %d: %s", e.Column, e.Msg) }
 
 // Query is a parsed query. It is never changed after [ParseQuery] and may be used from several goroutines.
 type Query struct {

@@ -31,6 +31,38 @@ func readRegular(root *os.Root, name string, limit int64, between func()) ([]byt
 	return nil, nil, rejectionOf(err)
 }
 
+// folder reads files of one folder after the other. It keeps the folder open: to walk to it anew for each look at each file would
+// be most of the calls to the system.
+type folder struct {
+	root *os.Root
+	dir  string   // below root
+	at   *os.Root // dir; nil = none is open
+}
+
+// read is readRegular of a file in a folder below root.
+func (d *folder) read(dir, name string, limit int64, between func()) ([]byte, fs.FileInfo, error) {
+	if d.at == nil || d.dir != dir {
+		d.leave()
+		if at, err := d.root.OpenRoot(cmpOr(dir, ".")); err == nil {
+			d.at, d.dir = at, dir
+		}
+	}
+	if d.at != nil {
+		data, info, err := readRegular(d.at, name, limit, between)
+		if r, ok := errors.AsType[*RejectError](err); !ok || r.Reason != LinkOutsideRoot && r.Reason != Unreadable {
+			return data, info, err
+		}
+	}
+	return readRegular(d.root, below(dir, name), limit, between) // a link, perhaps, that leaves the folder and not the root
+}
+
+func (d *folder) leave() {
+	if d.at != nil {
+		_ = d.at.Close()
+		d.at = nil
+	}
+}
+
 // openRegular opens a file below root if it is a regular one.
 func openRegular(root *os.Root, name string) (*os.File, error) {
 	before, err := root.Stat(name)

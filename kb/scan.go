@@ -10,7 +10,6 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -162,8 +161,10 @@ type result struct {
 	done chan struct{}
 }
 
-// inFlightBytes bounds the content of files that were read and not yet written.
-const inFlightBytes = 32 << 20
+const (
+	inFlightBytes = 16 << 20 // bounds the content of files that were read and are in no batch yet
+	readAhead     = 512      // and their number: while a batch is written, the next is read
+)
 
 // readAll reads what changed with some workers and writes it in order, in batches.
 func (s *scan) readAll(ctx context.Context) error {
@@ -179,7 +180,7 @@ func (s *scan) readAll(ctx context.Context) error {
 	defer thrifty(len(files))()
 	workers := max(2, min(8, runtime.GOMAXPROCS(0)))
 	room := semaphore.NewWeighted(inFlightBytes)
-	order, work := make(chan *result, 16*workers), make(chan *result)
+	order, work := make(chan *result, readAhead), make(chan *result)
 	wg.Go(func() {
 		defer close(order)
 		defer close(work)
@@ -202,8 +203,10 @@ func (s *scan) readAll(ctx context.Context) error {
 	})
 	for range workers {
 		wg.Go(func() {
+			at := folder{root: s.dir}
+			defer at.leave()
 			for r := range work {
-				s.read(r)
+				s.read(r, &at)
 				close(r.done)
 			}
 		})
@@ -226,34 +229,18 @@ func (s *scan) readAll(ctx context.Context) error {
 	return s.flush(ctx)
 }
 
-// manyFiles is from how many files on a scan is thrifty.
-const manyFiles = 2_000
-
-// thrifty makes the runtime collect garbage earlier while many files are indexed, of which each leaves some twenty times its size,
-// and gives memory back to the system afterwards. Only one scan runs at a time. Use: defer thrifty(n)().
-func thrifty(files int) func() {
-	if files < manyFiles {
-		return func() {}
-	}
-	before := debug.SetGCPercent(50)
-	return func() {
-		debug.SetGCPercent(before)
-		debug.FreeOSMemory()
-	}
-}
-
 // read reads and parses one file.
-func (s *scan) read(r *result) {
+func (s *scan) read(r *result, at *folder) {
 	name := r.f.path()
 	r.at = time.Now().UTC()
-	data, info, err := readRegular(s.dir, name, s.b.o.MaxFileSize, s.b.betweenReads)
+	data, info, err := at.read(r.f.dir, r.f.name, s.b.o.MaxFileSize, s.b.betweenReads)
 	if err != nil {
 		r.err = err
 		return
 	}
 	var side []byte
 	if r.f.sidecar != "" {
-		if side, _, err = readRegular(s.dir, path.Join(r.f.dir, r.f.sidecar), s.b.o.MaxFileSize, nil); err != nil {
+		if side, _, err = at.read(r.f.dir, r.f.sidecar, s.b.o.MaxFileSize, nil); err != nil {
 			side = nil
 		}
 	}

@@ -13,8 +13,10 @@ import (
 // deleteLost removes what is gone, or holds that back.
 func (s *scan) deleteLost(ctx context.Context, job *Job, unmounted bool) error {
 	s.lost = slices.DeleteFunc(s.lost, func(r *row) bool { return s.adopted[r] })
+	whole := s.j.hint == nil && s.w.wanted == nil
+	wait := len(s.w.unlisted) == 0 && s.wait(job)
 	if len(s.lost) == 0 {
-		return s.b.setHeld(ctx, s.root.ID, nil, s.j.hint == nil && s.w.wanted == nil)
+		return s.b.setHeld(ctx, s.root.ID, nil, whole)
 	}
 	known := 0
 	s.b.cat.all(s.root.ID, func(*row) { known++ })
@@ -23,6 +25,9 @@ func (s *scan) deleteLost(ctx context.Context, job *Job, unmounted bool) error {
 	case len(s.w.unlisted) > 0:
 		s.j.note("root %s: %d files are missing, but %d folders could not be listed: nothing is deleted", s.root.ID, len(s.lost), len(s.w.unlisted))
 		return nil
+	case wait:
+		s.j.note("root %s: %d files are gone; they are looked for once more before they are deleted", s.root.ID, len(s.lost))
+		return s.deleteReplaced(ctx)
 	case job.Confirm:
 	case unmounted:
 		why = "the folder is empty and is not the one it was: its file system may not be mounted"
@@ -36,6 +41,9 @@ func (s *scan) deleteLost(ctx context.Context, job *Job, unmounted bool) error {
 		}
 		s.j.update(func(c *Job) { c.Held = held })
 		s.j.note("root %s: deletion of %d of %d files is held: %s", s.root.ID, held.Count, held.Of, why)
+		if err := s.deleteReplaced(ctx); err != nil {
+			return err
+		}
 		return s.b.setHeld(ctx, s.root.ID, held, true)
 	}
 	for _, r := range s.lost {
@@ -46,7 +54,20 @@ func (s *scan) deleteLost(ctx context.Context, job *Job, unmounted bool) error {
 	if err := s.flush(ctx); err != nil {
 		return err
 	}
-	return s.b.setHeld(ctx, s.root.ID, nil, true)
+	return s.b.setHeld(ctx, s.root.ID, nil, whole || job.Confirm)
+}
+
+// deleteReplaced removes those of the missing files whose id another file has by now: two records must not have the same.
+func (s *scan) deleteReplaced(ctx context.Context) error {
+	for _, r := range s.lost {
+		if now := s.b.cat.byID(r.id()); now == nil || now.key == r.key {
+			continue
+		}
+		if err := s.remove(ctx, r); err != nil {
+			return err
+		}
+	}
+	return s.flush(ctx)
 }
 
 // rootDone writes what a complete scan of a root leaves: when it ended, which folder it was, and its agents.

@@ -225,6 +225,7 @@ func (b *Base) hinted(ctx context.Context, h hint) {
 	if !ok {
 		return
 	}
+	h = b.together(h)
 	j := &running{hint: h.dirs, job: Job{ID: newJobID(time.Now()), Kind: ScanIncremental, Trigger: "watch", Status: JobRunning, Started: time.Now().UTC()}}
 	if err := b.scanRoot(ctx, j, root); err != nil && ctx.Err() == nil {
 		b.log.Error("look at changed folders", "root", root.ID, "err", err)

@@ -94,10 +94,11 @@ func (e *env) kbStatsCmd() *cobra.Command {
 					Bytes     int64  `json:"disk_bytes"`
 				} `json:"index"`
 				Held []struct {
-					Root  string `json:"root"`
-					Count int    `json:"count"`
-					Of    int    `json:"of"`
-					Why   string `json:"why"`
+					Root   string   `json:"root"`
+					Count  int      `json:"count"`
+					Of     int      `json:"of"`
+					Why    string   `json:"why"`
+					Sample []string `json:"sample"`
 				} `json:"held"`
 			}
 			raw, err := c.client.decode(c.ctx, kbPath+"/stats", &b)
@@ -121,6 +122,9 @@ func (e *env) kbStatsCmd() *cobra.Command {
 				}
 				for _, h := range b.Held {
 					t.add("deletions held", fmt.Sprintf("%d of %d files of root %s: %s; \"kb scan --confirm-deletions\" makes them", h.Count, h.Of, h.Root, h.Why))
+					for _, name := range h.Sample[:min(3, len(h.Sample))] {
+						t.add("  gone", name)
+					}
 				}
 				if err := t.write(e.o.Stdout, e.styled()); err != nil {
 					return err
