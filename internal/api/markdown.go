@@ -154,6 +154,12 @@ func (m *markdown) typeName(s *huma.Schema) string {
 	case s.Ref != "":
 		n := s.Ref[strings.LastIndexByte(s.Ref, '/')+1:]
 		return "[" + n + "](#" + strings.ToLower(n) + ")"
+	case len(s.AnyOf) > 0:
+		names := make([]string, len(s.AnyOf))
+		for i, one := range s.AnyOf {
+			names[i] = m.typeName(one)
+		}
+		return strings.Join(names, " or ")
 	case len(s.Enum) > 0:
 		values := make([]string, len(s.Enum))
 		for i, v := range s.Enum {

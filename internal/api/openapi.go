@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -63,8 +64,9 @@ func (s *Server) finishDocument() {
 	problemSchema := schemas.Schema(typeOf[Problem](), true, "")
 	delete(schemas.Map(), "ErrorModel")
 	delete(schemas.Map(), "ErrorDetail")
-	for _, schema := range schemas.Map() {
+	for name, schema := range schemas.Map() {
 		arraysNotNull(schema)
+		pointersMayBeNull(schema, schemas.TypeFromRef("#/components/schemas/"+name))
 		if schema.AdditionalProperties == false { // answers gain fields; the document must not forbid it
 			schema.AdditionalProperties = nil
 		}
@@ -112,6 +114,21 @@ func closeSchema(schemas huma.Registry, s *huma.Schema) {
 		}
 	}
 	closeSchema(schemas, s.Items)
+}
+
+// pointersMayBeNull says of fields that hold another named body, or null, that they do: huma names the body only.
+func pointersMayBeNull(s *huma.Schema, t reflect.Type) {
+	if t == nil || t.Kind() != reflect.Struct {
+		return
+	}
+	for _, f := range reflect.VisibleFields(t) {
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		p := s.Properties[name]
+		if p == nil || p.Ref == "" || f.Type.Kind() != reflect.Pointer || strings.Contains(options, "omit") || f.Tag.Get("nullable") == "false" {
+			continue
+		}
+		s.Properties[name] = &huma.Schema{AnyOf: []*huma.Schema{{Ref: p.Ref}, {Type: "null"}}, Description: f.Tag.Get("doc")}
+	}
 }
 
 func arraysNotNull(s *huma.Schema) {

@@ -109,8 +109,8 @@ type ServiceStatusBody struct {
 type ServiceBody struct {
 	Success bool `json:"success"`
 	control.Object
-	Definition *control.Spec   `json:"definition" doc:"As it was given; what looks like a secret is masked, and a mask written back keeps the value"`
-	Effective  *control.Spec   `json:"effective" doc:"With template and defaults filled in"`
+	Definition *control.Spec   `json:"definition" nullable:"false" doc:"As it was given; what looks like a secret is masked, and a mask written back keeps the value"`
+	Effective  *control.Spec   `json:"effective" nullable:"false" doc:"With template and defaults filled in"`
 	Secrets    map[string]bool `json:"secrets" doc:"Whether each secret of the definition has a value"`
 }
 

@@ -45,6 +45,7 @@ type schema struct {
 	Properties map[string]*schema `json:"properties"`
 	Required   []string           `json:"required"`
 	Items      *schema            `json:"items"`
+	AnyOf      []*schema          `json:"anyOf"`
 	Additional json.RawMessage    `json:"additionalProperties"`
 	Enum       []any              `json:"enum"`
 	Minimum    *float64           `json:"minimum"`
@@ -82,6 +83,19 @@ func (d *document) validate(s *schema, v any, path string) error {
 	s = d.resolve(s)
 	if s == nil {
 		return nil
+	}
+	if len(s.AnyOf) > 0 {
+		var first error
+		for _, one := range s.AnyOf {
+			err := d.validate(one, v, path)
+			if err == nil {
+				return nil
+			}
+			if first == nil {
+				first = err
+			}
+		}
+		return first
 	}
 	if len(s.Type) > 0 && !slices.ContainsFunc(s.Type, func(t string) bool { return isType(v, t) }) {
 		return fmt.Errorf("%s is %s, documented as %s", path, typeName(v), strings.Join(s.Type, " or "))

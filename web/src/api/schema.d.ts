@@ -2454,7 +2454,7 @@ export interface components {
             agent: components["schemas"]["AgentRow"];
             children: components["schemas"]["AgentNode"][];
             /** @description null for L1 */
-            parent: components["schemas"]["AgentRow"];
+            parent: components["schemas"]["AgentRow"] | null;
             success: boolean;
         };
         AgentKnowledgeBody: {
@@ -3213,7 +3213,7 @@ export interface components {
             retry_at?: string;
             run?: string;
             /** @description null = it runs by hand only */
-            schedule: components["schemas"]["ServiceSchedule"];
+            schedule: components["schemas"]["ServiceSchedule"] | null;
             /** Format: date-time */
             since: string;
             /** Format: int64 */
@@ -3651,7 +3651,7 @@ export interface components {
             /** @description Goes on after this result */
             cursor: string;
             /** @description The best one, without its insights; null = none has any of the words */
-            entry: components["schemas"]["KnowledgeEntry"];
+            entry: components["schemas"]["KnowledgeEntry"] | null;
             /** @description The file once more, where the browser client looks for it */
             file: components["schemas"]["KnowledgeFile"];
             /** @description Same as name */
@@ -3661,7 +3661,7 @@ export interface components {
             /** @description Stays the same when the file is moved */
             id: string;
             /** @description The best one; null = none has any of the words */
-            insight: components["schemas"]["KnowledgeInsight"];
+            insight: components["schemas"]["KnowledgeInsight"] | null;
             /** Format: int64 */
             insight_count: number;
             language: string;
@@ -3777,7 +3777,7 @@ export interface components {
             /** Format: date-time */
             published: string | null;
             /** @description Newest decision; null when there is none */
-            review: components["schemas"]["Review"];
+            review: components["schemas"]["Review"] | null;
             /** @description Its own status, else its entry's, else its file's; empty when nothing says */
             review_status: string;
             root: string;
@@ -3998,7 +3998,7 @@ export interface components {
         KnowledgeReason: {
             file: components["schemas"]["KnowledgeFile"];
             /** @description Of contradicts and supersedes, when it is known */
-            other: components["schemas"]["KnowledgeFile"];
+            other: components["schemas"]["KnowledgeFile"] | null;
             /** @description The other one as the file names it */
             ref: string;
             /** @enum {string} */
