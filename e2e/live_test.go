@@ -110,29 +110,6 @@ func TestHangingGPUToolCostsNothingElse(t *testing.T) {
 	}
 }
 
-func TestSelftestPasses(t *testing.T) {
-	knowledge, err := filepath.Abs("../examples/knowledge")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cwd := t.TempDir()
-	write(t, filepath.Join(cwd, "controlcenter.yaml"), "knowledge: {roots: [{id: examples, path: "+knowledge+"}]}\n"+`services:
-  byhand: {type: job, command: ["true"]}
-  restless: {command: [sh, -c, "sleep 0.3; exit 1"], autostart: true, restart: {policy: always, initial: 20ms, max: 100ms, limit: {attempts: 0}}}
-`)
-	d := serve(t, launch{cwd: cwd})
-	d.waitFor("the knowledge base is read and a service has crashed", func() bool {
-		_, insights := d.get("/api/knowledge/insights")
-		crashes, _ := d.metric(`controlcenter_service_crashes_total{service="restless"}`)
-		return bytes.Contains(insights, []byte(`"review":null`)) && crashes > 0
-	})
-	out, err := exec.Command(binary, "selftest", "--url", d.url).CombinedOutput()
-	if err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
-	t.Logf("%s", out)
-}
-
 func TestBackupAndRestoreRoundTrip(t *testing.T) {
 	d := serve(t, launch{})
 	file := filepath.Join(t.TempDir(), "state.backup")
