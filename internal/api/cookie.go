@@ -40,7 +40,7 @@ func (s *Server) encrypted(r *http.Request) bool {
 
 // sessionCookie makes the cookie: for this host alone, out of reach of scripts, never sent along by other sites.
 func (s *Server) sessionCookie(r *http.Request, value string, life time.Duration) *http.Cookie {
-	c := &http.Cookie{
+	c := &http.Cookie{ // #nosec G124 -- Secure whenever the browser came by TLS; without it a plain loopback page could not log in
 		Name: s.cookieName(r), Value: value, Path: "/", HttpOnly: true, Secure: s.encrypted(r), SameSite: http.SameSiteStrictMode,
 		MaxAge: int(life / time.Second),
 	}

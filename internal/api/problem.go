@@ -302,7 +302,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, p *Problem) {
 	body = append(body, '\n')
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(p.status)
-	_, _ = w.Write(body) // the client is gone when this fails
+	_, _ = w.Write(body) // #nosec G705 -- JSON, served as JSON with nosniff; the client is gone when this fails
 }
 
 // problemFromHuma turns the library's error into ours: names the field, and the range it must be in.

@@ -194,7 +194,7 @@ func (s *Settings) retryAfter(attempts int) time.Duration {
 	if wait <= 0 || wait > most {
 		wait = most
 	}
-	return time.Duration(float64(wait) * (0.8 + 0.4*rand.Float64())) //nolint:gosec // jitter, not a secret
+	return time.Duration(float64(wait) * (0.8 + 0.4*rand.Float64())) // #nosec G404 -- jitter, not a secret
 }
 
 // Severity is the highest of the items.

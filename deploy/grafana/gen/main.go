@@ -25,7 +25,7 @@ func main() {
 	for _, d := range dashboards() {
 		text, err := encode(d)
 		if err == nil {
-			err = os.WriteFile(filepath.Join(*dir, d.UID+".json"), text, 0o644) //nolint:gosec // for everybody to read
+			err = os.WriteFile(filepath.Join(*dir, d.UID+".json"), text, 0o644) // #nosec G306 -- for everybody to read
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
