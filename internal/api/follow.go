@@ -8,38 +8,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"controlcenter/control"
 	"controlcenter/control/logs"
 )
-
-// followers counts the goroutines that follow logs, so that Run can wait for them. The zero value is ready.
-type followers struct {
-	mu    sync.Mutex
-	ended bool
-	wg    sync.WaitGroup
-}
-
-// begin says whether one more may begin; done must follow.
-func (f *followers) begin() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if !f.ended {
-		f.wg.Add(1)
-	}
-	return !f.ended
-}
-
-func (f *followers) done() { f.wg.Done() }
-
-// end lets no more begin and waits for the others, which see the hub's stop.
-func (f *followers) end() {
-	f.mu.Lock()
-	f.ended = true
-	f.mu.Unlock()
-	f.wg.Wait()
-}
 
 // following is one client that follows a log.
 type following struct {
@@ -134,7 +106,7 @@ func (s *Server) place(w http.ResponseWriter, r *http.Request) (leave func(), ok
 		s.fail(w, r, problem(http.StatusServiceUnavailable, "too many streams from this address or in all").with("Retry-After", "5"))
 		return nil, false
 	}
-	if !s.follow.begin() {
+	if !s.feeds.enter() {
 		s.hub.caps.release(address)
 		s.fail(w, r, problem(http.StatusServiceUnavailable, "streams are closed: the server is stopping").with("Retry-After", "2"))
 		return nil, false
@@ -143,7 +115,7 @@ func (s *Server) place(w http.ResponseWriter, r *http.Request) (leave func(), ok
 	return func() {
 		s.metrics.clients.WithLabelValues(name).Dec()
 		s.hub.caps.release(address)
-		s.follow.done()
+		s.feeds.leave()
 	}, true
 }
 

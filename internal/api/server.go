@@ -98,7 +98,6 @@ type Server struct {
 	hub       *hub
 	shown     shownServices
 	portLists portLists
-	follow    followers
 	feeds     feeds
 	assets    *assets
 	site      *web.Site
@@ -170,9 +169,7 @@ func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 func (s *Server) Run(ctx context.Context) error {
 	defer s.owners.close()
 	defer s.feeds.close()
-	err := s.hub.run(ctx)
-	s.follow.end()
-	return err
+	return s.hub.run(ctx)
 }
 
 // CloseStreams sends every stream a close frame and refuses new ones. It belongs in http.Server.RegisterOnShutdown, because
