@@ -50,6 +50,7 @@ type Base struct {
 	loading sync.Mutex // held while the store is read, for the first time
 	loaded  atomic.Bool
 	cat     *catalog // filled by load
+	texts   shownTexts
 
 	nextMark     uint32              // of the scanning goroutine
 	leaving      map[string]*leaving // by root; of the scanning goroutine

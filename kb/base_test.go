@@ -123,9 +123,11 @@ func TestFileIsFoundByAnyFormOfItsID(t *testing.T) {
 	if err != nil || !strings.Contains(c.Text, "id: character-sheets") {
 		t.Errorf("content %q, %v", c.Text, err)
 	}
-	text, err := r.Text(t.Context(), "character-sheets")
-	if err != nil || strings.Contains(text, "id: character-sheets") || !strings.Contains(text, "1536 x 768") {
-		t.Errorf("text %q, %v", text, err)
+	for _, from := range []string{"the file", "what was kept"} {
+		text, err := r.Text(t.Context(), &f.Document)
+		if err != nil || strings.Contains(text, "id: character-sheets") || !strings.Contains(text, "1536 x 768") {
+			t.Errorf("text from %s %q, %v", from, text, err)
+		}
 	}
 	enc := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 	for what, c := range map[string]struct {

@@ -24,7 +24,7 @@ func (x *nullIndex) Apply(_ context.Context, gen uint64, _ []*Parsed, _ []string
 }
 func (x *nullIndex) Generation() (uint64, error) { return x.gen, nil }
 
-func benchRig(b *testing.B, files int) *Base {
+func benchRig(b *testing.B, files int, index Indexer) *Base {
 	b.Helper()
 	root := b.TempDir()
 	body := strings.Repeat("Some words about caching, light and loot tables.\n", 55)
@@ -42,7 +42,7 @@ func benchRig(b *testing.B, files int) *Base {
 	if err != nil {
 		b.Fatal(err)
 	}
-	base, err := New(Options{Store: st, Bus: &event.Bus{}, Index: &nullIndex{}, Roots: []Root{{"main", root}}, Every: -1})
+	base, err := New(Options{Store: st, Bus: &event.Bus{}, Index: index, Roots: []Root{{"main", root}}, Every: -1})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func benchFiles() int {
 }
 
 func BenchmarkBase(b *testing.B) {
-	base := benchRig(b, benchFiles())
+	base := benchRig(b, benchFiles(), &nullIndex{})
 	b.Run("unchanged rescan", func(b *testing.B) {
 		for b.Loop() {
 			sub := base.o.Bus.Subscribe(1000, ScanProgress{}.Topic())
@@ -127,6 +127,32 @@ func BenchmarkBase(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkSearcher is a search as a client gets it, with records and previews; those of "pages" are seldom of the same files.
+func BenchmarkSearcher(b *testing.B) {
+	x, err := Open(b.Context(), b.TempDir(), IndexOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	base := benchRig(b, benchFiles(), x)
+	s, err := NewSearcher(SearchSources{Index: func() *BleveIndex { return x }, Documents: base.Documents, Text: base.Text, Files: base.Texts})
+	if err != nil {
+		b.Fatal(err)
+	}
+	run := func(name string, hits int, request func(i int) Request) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if r, err := s.Search(b.Context(), request(i)); err != nil || len(r.Hits) != hits {
+					b.Fatalf("%+v, %v", r, err)
+				}
+			}
+		})
+	}
+	run("pages", 10, func(i int) Request { return Request{Query: "caching loot", Limit: 10, Offset: i * 10 % (benchFiles() - 10)} })
+	run("same page", 10, func(int) Request { return Request{Query: "caching loot", Limit: 10} })
+	run("nothing", 0, func(int) Request { return Request{Query: "caching absent"} })
 }
 
 func BenchmarkParse(b *testing.B) {

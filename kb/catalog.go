@@ -10,11 +10,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // row is what memory keeps of a document: what scans compare and listings filter and sort by; some 300 bytes with its name.
-// A row is never changed once it is in the catalog, but for mark, which belongs to the scan.
+// A row is never changed once it is in the catalog, but for mark, which belongs to the scan, and shadow.
 type row struct {
 	root, dir, name          string // dir is shared by the files in it, "" at the top
 	own                      string // id, when it is not that of the path
@@ -28,8 +29,9 @@ type row struct {
 	status, kind             uint8
 	flags                    rowFlags
 	tags                     []string
-	insights                 []byte // packed, see packInsights
-	mark                     uint32 // scan that saw the file last
+	insights                 []byte                 // packed, see packInsights
+	mark                     uint32                 // scan that saw the file last
+	shadow                   atomic.Pointer[shadow] // nil = not known
 }
 
 type rowFlags uint8
@@ -125,6 +127,7 @@ type catalog struct {
 	shared  map[string]string
 	version uint64            // rises with each change
 	orders  map[string][]*row // by name of the order, for this version
+	shadows shadows
 }
 
 func newCatalog() *catalog {
@@ -206,6 +209,7 @@ func (c *catalog) removeLocked(r *row) {
 	if r.own != "" && c.ids[r.own] == r {
 		delete(c.ids, r.own)
 	}
+	c.shadows.forget(r)
 }
 
 // see returns the row of a path and notes that a scan saw the file. Marks are written under the lock for reading, each by the
@@ -267,7 +271,9 @@ func (c *catalog) ordered(name string) []*row {
 			rows = append(rows, r)
 		}
 		c.mu.RUnlock()
-		slices.SortFunc(rows, less(name))
+		if slices.SortFunc(rows, less(name)); name == byFolder {
+			rows = keptTogether(rows)
+		}
 		c.mu.Lock()
 		if c.version == version {
 			c.orders[name] = rows
@@ -277,6 +283,26 @@ func (c *catalog) ordered(name string) []*row {
 	}
 	c.mu.RUnlock()
 	return rows
+}
+
+// byFolder is the order of a search through the files: newest first, but those of a folder together.
+const byFolder = "folder"
+
+// keptTogether moves the rows of each folder to its first one.
+func keptTogether(rows []*row) []*row {
+	type folder struct{ root, dir string }
+	at := map[folder]int{}
+	var groups [][]*row
+	for _, r := range rows {
+		f := folder{r.root, r.dir}
+		i, ok := at[f]
+		if !ok {
+			i = len(groups)
+			at[f], groups = i, append(groups, nil)
+		}
+		groups[i] = append(groups[i], r)
+	}
+	return slices.Concat(groups...)
 }
 
 func less(name string) func(a, b *row) int {

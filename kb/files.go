@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"os"
 	"path"
@@ -274,46 +273,18 @@ func (b *Base) Documents(ctx context.Context, ids []string) (map[string]*Documen
 	return out, nil
 }
 
-// Text returns what people read of a document, as the index has it: from its file as it is now. Errors: those of
-// [Base.Content].
-func (b *Base) Text(ctx context.Context, id string) (string, error) {
-	c, err := b.Content(ctx, id)
-	if err != nil {
-		return "", err
-	}
-	p, err := Parse(Input{Root: c.File.Root, Path: c.File.Path, Data: []byte(c.Text)})
-	if err != nil {
-		return "", fmt.Errorf("read %s: %w", c.File.Path, err)
-	}
-	return p.Text, nil
-}
-
-// Readers runs over the documents, newest first, of one agent if it is not "", with the means to open each file: what a search
-// through the files themselves reads. Only regular files within their root are opened.
-func (b *Base) Readers(ctx context.Context, agent string) iter.Seq2[string, func() (io.ReadCloser, error)] {
-	return func(yield func(string, func() (io.ReadCloser, error)) bool) {
+// Texts runs over the documents, of one agent if it is not "", newest first but those of a folder together: what a search through
+// the files themselves reads. Only regular files within their root are opened.
+func (b *Base) Texts(ctx context.Context, agent string) iter.Seq[TextFile] {
+	return func(yield func(TextFile) bool) {
 		if b.load(ctx) != nil {
 			return
 		}
-		roots := map[string]*os.Root{} // stay open with what was opened from them: os.Root closes itself when nobody has it
-		for _, r := range b.cat.ordered("date_desc") {
+		for _, r := range b.cat.ordered(byFolder) {
 			if agent != "" && r.agent != agent {
 				continue
 			}
-			dir, ok := roots[r.root]
-			if !ok {
-				if root, known := b.rootOf(r.root); known {
-					dir, _ = os.OpenRoot(root.Path)
-				}
-				roots[r.root] = dir
-			}
-			open := func() (io.ReadCloser, error) {
-				if dir == nil {
-					return nil, fmt.Errorf("open %s: %w", r.path(), ErrNotFound)
-				}
-				return openRegular(dir, r.path())
-			}
-			if !yield(r.id(), open) || ctx.Err() != nil {
+			if !yield(TextFile{base: b, row: r}) || ctx.Err() != nil {
 				return
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -20,10 +21,48 @@ import (
 // maxLiteralBytes is how much of a file is looked at: what is longer is no document.
 const maxLiteralBytes = 8 << 20
 
-// TextFile is a file to look into.
+// TextFile is a file to look into: one of a [Base], or one with an id and the means to open it.
 type TextFile struct {
 	ID   string
 	Open func() (io.ReadCloser, error) // its bytes as they are on disk
+
+	base *Base // nil = not of a base
+	row  *row
+}
+
+func (f *TextFile) id() string {
+	if f.row != nil {
+		return f.row.id()
+	}
+	return f.ID
+}
+
+func (f *TextFile) open(at *folders) (io.ReadCloser, error) {
+	if f.row != nil {
+		return at.open(f.base, f.row)
+	}
+	return f.Open()
+}
+
+// cannotHave says that the file, as the record knows it, cannot have a text with these groups.
+func (f *TextFile) cannotHave(grams []uint32) bool {
+	if f.row == nil || len(grams) == 0 {
+		return false
+	}
+	s := f.row.shadow.Load()
+	return s != nil && !s.mayHave(grams)
+}
+
+// learn remembers what was read of a file.
+func (f *TextFile) learn(r io.ReadCloser, text []byte) {
+	if f.row == nil || f.row.shadow.Load() != nil {
+		return
+	}
+	if file, ok := r.(*os.File); ok {
+		if info, err := file.Stat(); err == nil {
+			f.base.cat.shadows.learn(f.row, info, text)
+		}
+	}
 }
 
 // LiteralOptions are the settings of a literal search. The zero value is good.
@@ -43,13 +82,17 @@ type LiteralHit struct {
 // LiteralResult is the answer of a literal search.
 type LiteralResult struct {
 	Hits      []LiteralHit // by falling MatchCount, then by id
-	Files     int          // looked at
+	Files     int          // looked at, or known not to have it
 	Unread    int          // of them could not be read
 	Truncated bool         // time was up: not every file was looked at
 }
 
+// literalBatch is how many files a worker takes at once: those of a folder come one after the other.
+const literalBatch = 32
+
 // Literal looks for a text in files, any case, as it stands: signs and blanks count. It reads the files in parallel and
-// stops when the time is up or ctx ends by its own deadline. Files in UTF-16 with a byte order mark are understood.
+// stops when the time is up or ctx ends by its own deadline. Files in UTF-16 with a byte order mark are understood. A file of a
+// base that was read before is read again only if it may have the text, or has changed since by what the record says.
 func Literal(ctx context.Context, text string, files iter.Seq[TextFile], o LiteralOptions) (*LiteralResult, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, errors.New("text: must not be blank")
@@ -70,40 +113,36 @@ func Literal(ctx context.Context, text string, files iter.Seq[TextFile], o Liter
 		wg   sync.WaitGroup
 		mu   sync.Mutex
 		res  LiteralResult
-		work = make(chan TextFile, o.Workers)
+		work = make(chan []TextFile, o.Workers)
 		find = newFinder(text)
 	)
 	for range o.Workers {
 		wg.Go(func() {
+			var at folders
+			defer at.leave()
 			var buf bytes.Buffer
-			for f := range work {
-				if ctx.Err() != nil {
-					continue // drain
+			for batch := range work {
+				for i := range batch {
+					if ctx.Err() != nil {
+						break
+					}
+					hit, ok, err := find.file(&batch[i], &at, &buf)
+					mu.Lock()
+					res.Files++
+					if err != nil {
+						res.Unread++
+					} else if ok {
+						res.Hits = append(res.Hits, hit)
+					}
+					mu.Unlock()
 				}
-				hit, ok, err := find.file(f, &buf)
-				mu.Lock()
-				res.Files++
-				if err != nil {
-					res.Unread++
-				} else if ok {
-					res.Hits = append(res.Hits, hit)
-				}
-				mu.Unlock()
 			}
 		})
 	}
-	for f := range files {
-		if ctx.Err() != nil {
-			break
-		}
-		select {
-		case work <- f:
-		case <-ctx.Done():
-		}
-	}
-	res.Truncated = ctx.Err() != nil
-	close(work)
+	skipped := deal(ctx, files, find, work)
 	wg.Wait()
+	res.Files += skipped
+	res.Truncated = ctx.Err() != nil
 	if err := outer.Err(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return nil, fmt.Errorf("literal search: %w", context.Cause(outer))
 	}
@@ -113,10 +152,39 @@ func Literal(ctx context.Context, text string, files iter.Seq[TextFile], o Liter
 	return &res, nil
 }
 
+// deal hands the files to the workers that may have the text, and closes their channel. It returns how many cannot have it.
+func deal(ctx context.Context, files iter.Seq[TextFile], find *finder, work chan<- []TextFile) (skipped int) {
+	defer close(work)
+	batch := make([]TextFile, 0, literalBatch)
+	send := func() bool {
+		select {
+		case work <- batch:
+			batch = make([]TextFile, 0, literalBatch)
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	for f := range files {
+		if f.cannotHave(find.grams) {
+			skipped++
+			continue
+		}
+		if batch = append(batch, f); len(batch) == literalBatch && !send() {
+			return skipped
+		}
+	}
+	if len(batch) > 0 {
+		send()
+	}
+	return skipped
+}
+
 // finder looks for one text.
 type finder struct {
 	needle []byte // lower case
 	ascii  bool
+	grams  []uint32 // of the needle
 }
 
 func newFinder(text string) *finder {
@@ -124,24 +192,31 @@ func newFinder(text string) *finder {
 	for _, c := range f.needle {
 		f.ascii = f.ascii && c < utf8.RuneSelf
 	}
+	f.grams = slices.Collect(grams(f.needle))
 	return f
 }
 
-func (f *finder) file(file TextFile, buf *bytes.Buffer) (LiteralHit, bool, error) {
-	r, err := file.Open()
+func (f *finder) file(file *TextFile, at *folders, buf *bytes.Buffer) (LiteralHit, bool, error) {
+	r, err := file.open(at)
 	if err != nil {
 		return LiteralHit{}, false, err
 	}
 	buf.Reset()
 	_, err = buf.ReadFrom(io.LimitReader(r, maxLiteralBytes))
+	text := fromUTF16(buf.Bytes())
+	if err == nil {
+		file.learn(r, text)
+	}
 	if cerr := r.Close(); err == nil {
 		err = cerr
 	}
 	if err != nil {
-		return LiteralHit{}, false, fmt.Errorf("read %s: %w", file.ID, err)
+		return LiteralHit{}, false, fmt.Errorf("read %s: %w", file.id(), err)
 	}
-	hit, ok := f.find(fromUTF16(buf.Bytes()))
-	hit.ID = file.ID
+	hit, ok := f.find(text)
+	if ok {
+		hit.ID = file.id()
+	}
 	return hit, ok, nil
 }
 

@@ -68,13 +68,15 @@ type Input struct {
 	Sidecar  []byte    // content of X.meta.json or X.info.json beside it, nil when there is none
 	Size     int64     // bytes
 	Modified time.Time // of the file
+
+	textOnly bool // nothing but Text and Hash is wanted
 }
 
 // Parse reads one file in any of the forms a knowledge base holds. It never fails because of what the file says: what cannot be
 // understood is text, with a warning. The only error is a [RejectError] for a file that is not text. The document has an ID only
 // if its front matter names one. Parse touches no file and may be called from any goroutine.
 func Parse(in Input) (*Parsed, error) {
-	d := &draft{}
+	d := &draft{textOnly: in.textOnly}
 	d.Root, d.Path, d.Size, d.Modified = in.Root, in.Path, in.Size, in.Modified.UTC()
 	sum := sha256.Sum256(in.Data)
 	d.Hash = hex.EncodeToString(sum[:])
@@ -112,8 +114,10 @@ func Parse(in Input) (*Parsed, error) {
 		d.sidecar(in.Sidecar)
 		d.markdown(body)
 	}
-	d.fromPath()
-	d.finish()
+	if !in.textOnly {
+		d.fromPath()
+		d.finish()
+	}
 	return &d.Parsed, nil
 }
 
@@ -121,6 +125,7 @@ func Parse(in Input) (*Parsed, error) {
 // still empty.
 type draft struct {
 	Parsed
+	textOnly  bool
 	docID     string // of the front matter
 	dropped   map[Reason]bool
 	nInsights int
@@ -140,6 +145,9 @@ func (d *draft) warn(r Reason, format string, args ...any) {
 
 // measure counts what the old interface shows of a file.
 func (d *draft) measure(text string) {
+	if d.textOnly {
+		return
+	}
 	d.Words = countWords(text)
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "## ") {

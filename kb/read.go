@@ -41,25 +41,78 @@ type folder struct {
 
 // read is readRegular of a file in a folder below root.
 func (d *folder) read(dir, name string, limit int64, between func()) ([]byte, fs.FileInfo, error) {
+	if d.enter(dir) {
+		data, info, err := readRegular(d.at, name, limit, between)
+		if !d.perhapsLinked(err) {
+			return data, info, err
+		}
+	}
+	return readRegular(d.root, below(dir, name), limit, between)
+}
+
+// open is openRegular of a file in a folder below root.
+func (d *folder) open(dir, name string) (*os.File, error) {
+	if d.enter(dir) {
+		f, err := openRegular(d.at, name)
+		if err == nil || !d.perhapsLinked(rejectionOf(err)) {
+			return f, err
+		}
+	}
+	return openRegular(d.root, below(dir, name))
+}
+
+// enter opens a folder below root, or says that it cannot be.
+func (d *folder) enter(dir string) bool {
 	if d.at == nil || d.dir != dir {
 		d.leave()
 		if at, err := d.root.OpenRoot(cmpOr(dir, ".")); err == nil {
 			d.at, d.dir = at, dir
 		}
 	}
-	if d.at != nil {
-		data, info, err := readRegular(d.at, name, limit, between)
-		if r, ok := errors.AsType[*RejectError](err); !ok || r.Reason != LinkOutsideRoot && r.Reason != Unreadable {
-			return data, info, err
-		}
-	}
-	return readRegular(d.root, below(dir, name), limit, between) // a link, perhaps, that leaves the folder and not the root
+	return d.at != nil
+}
+
+// perhapsLinked says that the file may be a link that leaves the folder, and not the root.
+func (*folder) perhapsLinked(err error) bool {
+	r, ok := errors.AsType[*RejectError](err)
+	return ok && (r.Reason == LinkOutsideRoot || r.Reason == Unreadable)
 }
 
 func (d *folder) leave() {
 	if d.at != nil {
 		_ = d.at.Close()
 		d.at = nil
+	}
+}
+
+// folders is a folder that is open for each root. The zero value has none open; leave closes all.
+type folders map[string]*folder
+
+// open opens the file of a row if it is a regular one.
+func (all *folders) open(b *Base, r *row) (*os.File, error) {
+	if *all == nil {
+		*all = folders{}
+	}
+	in := (*all)[r.root]
+	if in == nil {
+		in = &folder{}
+		if root, ok := b.rootOf(r.root); ok {
+			in.root, _ = os.OpenRoot(root.Path)
+		}
+		(*all)[r.root] = in
+	}
+	if in.root == nil {
+		return nil, fmt.Errorf("open %s: %w", r.path(), ErrNotFound)
+	}
+	return in.open(r.dir, r.name)
+}
+
+func (all *folders) leave() {
+	for _, in := range *all {
+		if in.root != nil {
+			in.leave()
+			_ = in.root.Close()
+		}
 	}
 }
 

@@ -18,7 +18,7 @@ type SearchSources struct {
 	// Documents returns the committed records of some ids. What it leaves out is not shown.
 	Documents func(ctx context.Context, ids []string) (map[string]*Document, error)
 	// Text returns what people read of a document, for previews. After an error the hit is shown without one.
-	Text func(ctx context.Context, id string) (string, error)
+	Text func(ctx context.Context, d *Document) (string, error)
 	// Files runs over all files, of one agent if it is not "".
 	Files func(ctx context.Context, agent string) iter.Seq[TextFile]
 	// Damaged is told when the index must be rebuilt; may be nil. It may be told more than once and must not block.
@@ -199,7 +199,7 @@ func (s *Searcher) show(ctx context.Context, q *Query, found *IndexResult) (*Res
 	each(len(found.Hits), func(i int) {
 		h := Hit{ID: found.Hits[i].ID, Document: docs[found.Hits[i].ID], Score: found.Hits[i].Score, Cursor: found.Hits[i].Cursor}
 		if h.Document != nil {
-			if text, err := s.src.Text(ctx, h.ID); err == nil {
+			if text, err := s.src.Text(ctx, h.Document); err == nil {
 				sn := snippetOf(text, words)
 				h.Preview, h.Highlights, h.MatchCount = sn.preview, sn.fragments, sn.lines
 			}

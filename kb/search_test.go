@@ -52,8 +52,8 @@ func (s *shelf) searcher(t *testing.T) *Searcher {
 			}
 			return m, nil
 		},
-		Text: func(_ context.Context, id string) (string, error) {
-			b, err := os.ReadFile(filepath.Join(s.dir, id))
+		Text: func(_ context.Context, d *Document) (string, error) {
+			b, err := os.ReadFile(filepath.Join(s.dir, d.ID))
 			return string(b), err
 		},
 		Files: func(_ context.Context, agent string) iter.Seq[TextFile] {
@@ -62,7 +62,7 @@ func (s *shelf) searcher(t *testing.T) *Searcher {
 					if agent != "" && d.Agent != agent {
 						continue
 					}
-					if !yield(TextFile{id, func() (io.ReadCloser, error) { return os.Open(filepath.Join(s.dir, id)) }}) {
+					if !yield(TextFile{ID: id, Open: func() (io.ReadCloser, error) { return os.Open(filepath.Join(s.dir, id)) }}) {
 						return
 					}
 				}
@@ -279,11 +279,11 @@ func TestLiteral(t *testing.T) {
 	}
 	all := func(yield func(TextFile) bool) {
 		for id, text := range files {
-			if !yield(TextFile{id, func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }}) {
+			if !yield(TextFile{ID: id, Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }}) {
 				return
 			}
 		}
-		yield(TextFile{"broken", func() (io.ReadCloser, error) { return nil, os.ErrPermission }})
+		yield(TextFile{ID: "broken", Open: func() (io.ReadCloser, error) { return nil, os.ErrPermission }})
 	}
 	for text, want := range map[string]string{
 		"ip-adapter":  "a:2",
@@ -320,7 +320,7 @@ func TestLiteral(t *testing.T) {
 
 func TestLiteralStopsWhenTimeIsUp(t *testing.T) {
 	endless := func(yield func(TextFile) bool) {
-		for yield(TextFile{"f", func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("text")), nil }}) {
+		for yield(TextFile{ID: "f", Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("text")), nil }}) {
 		}
 	}
 	r, err := Literal(t.Context(), "text", endless, LiteralOptions{Time: 20 * time.Millisecond})

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"io"
-	"iter"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -67,16 +65,7 @@ func startKnowledge(t *testing.T, change func(*Options, string)) *knowledgeSite 
 func searcher(t *testing.T, base *kb.Base, index *kb.BleveIndex) *kb.Searcher {
 	t.Helper()
 	s, err := kb.NewSearcher(kb.SearchSources{
-		Index: func() *kb.BleveIndex { return index }, Documents: base.Documents, Text: base.Text,
-		Files: func(ctx context.Context, agent string) iter.Seq[kb.TextFile] {
-			return func(yield func(kb.TextFile) bool) {
-				for id, open := range base.Readers(ctx, agent) {
-					if !yield(kb.TextFile{ID: id, Open: func() (io.ReadCloser, error) { return open() }}) {
-						return
-					}
-				}
-			}
-		},
+		Index: func() *kb.BleveIndex { return index }, Documents: base.Documents, Text: base.Text, Files: base.Texts,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -49,7 +47,7 @@ func (d *daemonState) openKnowledge(ctx context.Context, c *config.Config) (err 
 		return fmt.Errorf("knowledge: %w", err)
 	}
 	k.searcher, err = kb.NewSearcher(kb.SearchSources{
-		Index: k.index.now, Documents: k.base.Documents, Text: k.base.Text, Files: k.files, Damaged: k.index.damaged,
+		Index: k.index.now, Documents: k.base.Documents, Text: k.base.Text, Files: k.base.Texts, Damaged: k.index.damaged,
 	})
 	if err != nil {
 		return fmt.Errorf("knowledge: %w", err)
@@ -86,17 +84,6 @@ func knowledgeRoots(c *config.Config) []kb.Root {
 		roots[i] = kb.Root{ID: r.ID, Path: r.Path}
 	}
 	return roots
-}
-
-// files are all files of the base, as the literal search reads them.
-func (k *knowledge) files(ctx context.Context, agent string) iter.Seq[kb.TextFile] {
-	return func(yield func(kb.TextFile) bool) {
-		for id, open := range k.base.Readers(ctx, agent) {
-			if !yield(kb.TextFile{ID: id, Open: func() (io.ReadCloser, error) { return open() }}) {
-				return
-			}
-		}
-	}
 }
 
 // indexKeeper holds the search index, and replaces it by a new one when it turns out to be damaged. Its methods may be called

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"iter"
 	"log/slog"
 	"net/http"
 	"os"
@@ -36,16 +35,7 @@ func (p *place) withExamples(t *testing.T) (root string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		files := func(ctx context.Context, agent string) iter.Seq[kb.TextFile] {
-			return func(yield func(kb.TextFile) bool) {
-				for id, open := range base.Readers(ctx, agent) {
-					if !yield(kb.TextFile{ID: id, Open: func() (io.ReadCloser, error) { return open() }}) {
-						return
-					}
-				}
-			}
-		}
-		searcher, err := kb.NewSearcher(kb.SearchSources{Index: func() *kb.BleveIndex { return index }, Documents: base.Documents, Text: base.Text, Files: files})
+		searcher, err := kb.NewSearcher(kb.SearchSources{Index: func() *kb.BleveIndex { return index }, Documents: base.Documents, Text: base.Text, Files: base.Texts})
 		if err != nil {
 			t.Fatal(err)
 		}
