@@ -4,6 +4,7 @@ import (
 	linked "container/list"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"strings"
@@ -82,9 +83,15 @@ func (b *Base) Text(_ context.Context, d *Document) (string, error) {
 	at := folder{root: dir}
 	defer at.leave()
 	in, name := path.Split(d.Path)
-	data, _, err := at.read(strings.TrimSuffix(in, "/"), name, b.o.MaxFileSize, b.betweenReads)
+	f, err := at.open(strings.TrimSuffix(in, "/"), name)
 	if err != nil {
-		return "", fmt.Errorf("read %s: %w", d.Path, err)
+		return "", fmt.Errorf("read %s: %w", d.Path, rejectionOf(err))
+	}
+	defer func() { _ = f.Close() }()
+	// Whether it changed meanwhile does not matter: what is kept has the content that the record knows.
+	data, err := appendAll(make([]byte, 0, min(d.Size, b.o.MaxFileSize)+1), io.LimitReader(f, b.o.MaxFileSize))
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", d.Path, rejectionOf(err))
 	}
 	p, err := Parse(Input{Root: d.Root, Path: d.Path, Data: data, textOnly: true})
 	if err != nil {

@@ -64,9 +64,12 @@ func FuzzShadow(f *testing.F) {
 		f.Add(s[0], s[1])
 	}
 	f.Fuzz(func(t *testing.T, text, needle string) {
+		if needle == "" { // refused
+			return
+		}
 		find := newFinder(needle)
 		s := shadowOf([]byte(text))
-		if _, has := find.find([]byte(text)); has && needle != "" && s != nil && !s.mayHave(find.grams) {
+		if _, has := find.find([]byte(text)); has && s != nil && !s.mayHave(find.grams) {
 			t.Errorf("%q is in %q, and its shadow says that it cannot be", needle, text)
 		}
 	})
