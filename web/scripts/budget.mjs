@@ -1,12 +1,12 @@
 // Fails when what a browser loads for the first page is more than 200 KB of gzip: the entry with all that it imports
-// statically, the page of "/" with its own, their styles, the theme script and the document.
+// statically, the page of "/" with its own, their styles, the early script and the document.
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 
 const limit = 200_000
 const dist = new URL('../dist/', import.meta.url)
 const manifest = JSON.parse(readFileSync(new URL('.vite/manifest.json', dist)))
-const files = new Set(readdirSync(new URL('assets/', dist)).filter((f) => f.startsWith('theme-') && f.endsWith('.js.gz')).map((f) => `assets/${f.slice(0, -3)}`))
+const files = new Set(readdirSync(new URL('assets/', dist)).filter((f) => f.startsWith('early-') && f.endsWith('.js.gz')).map((f) => `assets/${f.slice(0, -3)}`))
 const visit = (key) => {
   const entry = manifest[key]
   if (files.has(entry.file)) return

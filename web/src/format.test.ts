@@ -23,6 +23,12 @@ test('percents drop the fraction at the top', () => {
   expect([0, 12.34, 99.94, 99.95, 100].map((v) => f.percent(v))).toEqual(['0.0 %', '12.3 %', '99.9 %', '100 %', '100 %'])
 })
 
+test('numbers are written as English writes them', () => {
+  for (const v of [0, 7, 999, 1000, 12345, 1234567.891, -1234.5, 0.004, 1e15]) {
+    for (const digits of [0, 1, 3]) expect(f.number(v, digits)).toBe(Number(v.toFixed(digits)).toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits }))
+  }
+})
+
 test('moments are short when they are near', () => {
   const now = new Date(2026, 10, 29, 12, 3, 4)
   expect(f.when(now, now)).toBe('12:03:04')

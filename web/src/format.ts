@@ -24,14 +24,19 @@ export function bytes(v: Value): string {
 export const rate = (v: Value) => (known(v) ? `${bytes(v)}/s` : DASH)
 
 /** 1,610,612,736 bytes: for the title of a rounded number. */
-export const bytesExact = (v: Value) => (known(v) ? `${Math.round(v).toLocaleString('en')} bytes` : 'unknown')
+export const bytesExact = (v: Value) => (known(v) ? `${number(Math.round(v))} bytes` : 'unknown')
 
 /** 12.5 %. */
 export function percent(v: Value, digits = 1): string {
   return known(v) ? `${v.toFixed(v >= 99.95 ? 0 : digits)} %` : DASH
 }
 
-export const number = (v: Value, digits = 0) => (known(v) ? v.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits }) : DASH)
+/** 1,234.50. The first number that toLocaleString writes takes a browser 50 to 100 ms, before the first picture. */
+export function number(v: Value, digits = 0): string {
+  if (!known(v)) return DASH
+  const [whole, rest] = v.toFixed(digits).split('.')
+  return whole!.replace(/\B(?=(\d{3})+$)/g, ',') + (rest ? `.${rest}` : '')
+}
 
 /** 3 d 4 h, 4 h 12 min, 12 min 5 s, 5 s, 0.3 s: the two largest units. */
 export function duration(seconds: Value): string {
@@ -55,10 +60,12 @@ export function clock(at: Date): string {
   return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`
 }
 
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+
 /** "12:03:04" today, "28 Nov 12:03" this year, "28 Nov 2025" before. */
 export function when(at: Date, now: Date): string {
   if (Number.isNaN(at.getTime())) return DASH
-  const month = at.toLocaleString('en', { month: 'short' })
+  const month = MONTHS[at.getMonth()]!
   if (at.toDateString() === now.toDateString()) return clock(at)
   if (at.getFullYear() === now.getFullYear()) return `${at.getDate()} ${month} ${two(at.getHours())}:${two(at.getMinutes())}`
   return `${at.getDate()} ${month} ${at.getFullYear()}`

@@ -4,7 +4,9 @@ import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { App } from './App'
 import { live, runLive } from './live/store'
-import { queryClient } from './queries'
+import { loadPage } from './pages'
+import { codeOf, meQuery } from './pages/login/queries'
+import { infoQuery, queryClient } from './queries'
 import { schemeManager } from './shell/theme'
 import { cssVariables, theme } from './theme'
 import './styles/mantine.css'
@@ -15,12 +17,18 @@ const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?
 live.onEvents = () => void queryClient.invalidateQueries({ queryKey: ['events'] })
 runLive()
 
-createRoot(document.getElementById('root')!).render(
-  <StrictMode>
-    <MantineProvider theme={theme} cssVariablesResolver={cssVariables} defaultColorScheme="auto" colorSchemeManager={schemeManager} getStyleNonce={() => nonce}>
-      <QueryClientProvider client={queryClient}>
-        <App />
-      </QueryClientProvider>
-    </MantineProvider>
-  </StrictMode>,
-)
+// With its page and what that shows in it the first picture is whole, and is made once. A network that takes longer is not waited for.
+const mayAsk = codeOf(location.hash) === null // else not before the code was taken
+const ahead = mayAsk ? [loadPage(location.pathname, queryClient), queryClient.prefetchQuery(infoQuery), queryClient.prefetchQuery(meQuery)] : [loadPage(location.pathname)]
+const patience = new Promise((go) => setTimeout(go, 300))
+void Promise.race([Promise.all(ahead), patience]).then(() => {
+  createRoot(document.getElementById('root')!).render(
+    <StrictMode>
+      <MantineProvider theme={theme} cssVariablesResolver={cssVariables} defaultColorScheme="auto" colorSchemeManager={schemeManager} getStyleNonce={() => nonce}>
+        <QueryClientProvider client={queryClient}>
+          <App />
+        </QueryClientProvider>
+      </MantineProvider>
+    </StrictMode>,
+  )
+})

@@ -1,10 +1,11 @@
 // The table of pages. A page is one file with a default export, one line here, and its path in routes.json (which the server
 // reads too). A page without `load` is not built yet: it is in no navigation and its address says so.
-import { lazy, type ComponentType, type LazyExoticComponent } from 'react'
+import { lazy, useState, type ComponentType } from 'react'
+import type { QueryClient } from '@tanstack/react-query'
 import type { IconName } from './components/icons'
 import routes from './routes.json'
 
-type Module = { default: ComponentType }
+type Module = { default: ComponentType; ahead?: (c: QueryClient) => Promise<unknown> }
 export type PageRow = {
   id: keyof typeof routes
   path: string
@@ -12,11 +13,34 @@ export type PageRow = {
   icon: IconName
   key?: string // `g` and this letter go there
   nav: boolean // has a place in the navigation
-  page?: LazyExoticComponent<ComponentType>
+  page?: ComponentType
+  load?: () => Promise<Module>
+}
+
+// Pages that are loaded: drawn at once. A page that React waits for is drawn 300 ms after its placeholder at the earliest.
+const loaded = new Map<() => Promise<Module>, ComponentType>()
+
+function pageOf(load: () => Promise<Module>): ComponentType {
+  const Later = lazy(load)
+  return function LoadedPage() {
+    const [Page] = useState<ComponentType>(() => loaded.get(load) ?? Later) // the same for as long as it is shown
+    return <Page />
+  }
+}
+
+/** Loads the page of a path, if there is one, and with a client what it shows first, so that it can be drawn at once. What fails is tried again when it is drawn. */
+export async function loadPage(path: string, client?: QueryClient): Promise<void> {
+  const load = PAGES.find((p) => new RegExp(`^${p.path.replace(/:\w+/g, '[^/]+')}/?$`).test(path))?.load
+  if (!load || loaded.has(load)) return
+  try {
+    const page = await load()
+    loaded.set(load, page.default)
+    if (client) await page.ahead?.(client)
+  } catch { /* its place on the page says so */ }
 }
 
 function row(id: keyof typeof routes, title: string, icon: IconName, key: string | undefined, nav: boolean, load?: () => Promise<Module>): PageRow {
-  return { id, path: routes[id], title, icon, key, nav: nav && load !== undefined, page: load && lazy(load) }
+  return { id, path: routes[id], title, icon, key, nav: nav && load !== undefined, page: load && pageOf(load), load }
 }
 
 export const PAGES: PageRow[] = [

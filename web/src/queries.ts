@@ -16,6 +16,8 @@ export const infoQuery = queryOptions({ queryKey: ['info'], queryFn: () => unwra
 
 export const statsQuery = queryOptions({ queryKey: ['stats'], queryFn: () => unwrap(api.GET('/api/system/stats')), refetchInterval: 5_000 })
 
+export const busiestQuery = queryOptions({ queryKey: ['processes', 'busiest'], queryFn: () => unwrap(api.GET('/api/system/processes', { params: { query: { limit: 5 } } })), refetchInterval: 5_000 })
+
 export const eventsQuery = (limit: number) => queryOptions({
   queryKey: ['events', limit],
   queryFn: () => unwrap(api.GET('/api/events', { params: { query: { limit } } })),

@@ -152,3 +152,30 @@ test('the store says lost and since when, and keeps what it had', async () => {
   expect(store.get().system?.cpu.usage_percent).toBe(42)
   store.stop()
 })
+
+test('the history is asked for once at the start, again when that failed, and at each new connection', async () => {
+  const sockets: FakeSocket[] = []
+  let asked = 0, fails = 1
+  const history = () => {
+    asked++
+    return fails-- > 0 ? Promise.reject(new Error('no')) : Promise.resolve({ timestamps: [], series: {}, cores: [] } as unknown as History)
+  }
+  const open = async () => {
+    sockets[sockets.length - 1]!.onopen!()
+    await vi.advanceTimersByTimeAsync(0)
+  }
+  const make = () => sockets[sockets.push(new FakeSocket()) - 1]!
+  const store = new LiveStore({ socket: { url: '', make }, history })
+  store.start()
+  await open()
+  expect(asked).toBe(2)
+  const other = new LiveStore({ socket: { url: '', make }, history })
+  other.start()
+  await open()
+  expect(asked).toBe(3)
+  sockets[sockets.length - 1]!.onopen!() // a new connection of the same store
+  await vi.advanceTimersByTimeAsync(0)
+  expect(asked).toBe(4)
+  store.stop()
+  other.stop()
+})

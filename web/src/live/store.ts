@@ -25,18 +25,22 @@ export class LiveStore {
   private readonly listeners = new Set<() => void>()
   readonly curves: Curves = newCurves()
   private readonly socket: LiveSocket
+  private first: Promise<boolean> | null = null // the history that start asked for, until the socket is open
   onEvents: () => void
 
   constructor(private readonly o: StoreOptions) {
     this.onEvents = o.onEvents ?? (() => {})
     this.socket = new LiveSocket(o.socket, {
-      open: () => void this.fill(),
+      open: () => void this.opened(),
       message: (data) => this.receive(data),
       lost: () => this.set({ connection: 'lost' }),
     })
   }
 
-  start = () => this.socket.start()
+  start = () => {
+    this.first = this.fill() // both at once: the first picture needs both
+    this.socket.start()
+  }
   stop = () => this.socket.stop()
   hurry = () => this.socket.hurry()
   get = () => this.state
@@ -50,12 +54,19 @@ export class LiveStore {
     for (const f of this.listeners) f()
   }
 
-  private async fill() {
+  private async opened() {
+    const first = this.first
+    this.first = null
+    if (first === null || !await first) await this.fill()
+  }
+
+  private async fill(): Promise<boolean> {
     try {
       loadHistory(this.curves, await this.o.history())
       this.set({})
+      return true
     } catch {
-      // The curves begin with what the socket brings; a page that needs the history says so itself.
+      return false // the curves begin with what the socket brings; a page that needs the history says so itself
     }
   }
 

@@ -1,16 +1,17 @@
 // What stands around every page: navigation, host, connection, theme, keys.
 import { lazy, Suspense, useEffect, useMemo, useRef, useState, type ReactNode } from 'react'
-import { ActionIcon, Menu, Tooltip } from '@mantine/core'
+import { ActionIcon } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useLocation } from 'wouter'
 import iconURL from '../icon.svg'
 import { Icon, type IconName } from '../components/icons'
+import { MenuButton } from '../components/MenuButton'
 import { Since } from '../components/values'
 import { clock } from '../format'
 import { useLive } from '../live/store'
-import { NAV, PAGES } from '../pages'
+import { loadPage, NAV, PAGES } from '../pages'
 import { Account } from '../pages/login/Account'
-import { infoQuery } from '../queries'
+import { infoQuery, queryClient } from '../queries'
 import { useKeys } from './keys'
 import { useTheme } from './theme'
 import s from './shell.module.css'
@@ -27,21 +28,17 @@ const THEMES = [['light', 'Light', 'sun'], ['dark', 'Dark', 'moon'], ['auto', 'A
 function ThemeSwitch() {
   const { choice, choose } = useTheme()
   const icon: IconName = choice === 'light' ? 'sun' : choice === 'dark' ? 'moon' : 'auto'
-  return (
-    <Menu position="bottom-end" width={180}>
-      <Menu.Target>
-        <Tooltip label="Theme"><ActionIcon variant="subtle" color="gray" aria-label="Theme"><Icon name={icon} /></ActionIcon></Tooltip>
-      </Menu.Target>
-      <Menu.Dropdown>
-        {THEMES.map(([id, label, name]) => (
-          <Menu.Item key={id} onClick={() => choose(id)} leftSection={<Icon name={name} size={16} />} rightSection={choice === id ? <Icon name="check" size={14} /> : null}>{label}</Menu.Item>
-        ))}
-      </Menu.Dropdown>
-    </Menu>
-  )
+  const entries = THEMES.map(([id, label, name]) => ({ label, icon: name, checked: choice === id, onClick: () => choose(id) }))
+  return <MenuButton position="bottom-end" width={180} entries={entries} button={<ActionIcon variant="subtle" color="gray" aria-label="Theme" title="Theme"><Icon name={icon} /></ActionIcon>} />
 }
 
 const Help = lazy(() => import('./Help')) // with its dialog: not part of the first load
+
+/** Who points at a page is about to open it. */
+const soon = (path: string) => {
+  const load = () => void loadPage(path, queryClient)
+  return { onPointerEnter: load, onFocus: load }
+}
 
 function NavLinks({ className }: { className?: string }) {
   const [path] = useLocation()
@@ -53,7 +50,7 @@ function NavLinks({ className }: { className?: string }) {
         const here = p.path === '/' ? path === '/' : path === p.path || path.startsWith(p.path + '/')
         return (
           <li key={p.id}>
-            <Link href={p.path} aria-current={here ? 'page' : undefined} title={p.title}>
+            <Link href={p.path} aria-current={here ? 'page' : undefined} title={p.title} {...soon(p.path)}>
               <Icon name={p.icon} />
               <span>{p.title}</span>
               {p.id === 'services' && bad > 0 ? <span className={`${s.count}`} data-bad>{bad}<span className="hidden-text"> failed</span></span> : null}
@@ -67,7 +64,6 @@ function NavLinks({ className }: { className?: string }) {
 
 function BottomBar() {
   const [path] = useLocation()
-  const [more, setMore] = useState(false)
   const first = NAV.slice(0, NAV.length > 5 ? 4 : 5)
   const rest = NAV.slice(first.length)
   const here = (p: string) => (p === '/' ? path === '/' : path === p || path.startsWith(p + '/'))
@@ -75,10 +71,7 @@ function BottomBar() {
     <nav className={s.bottom} aria-label="Pages">
       {first.map((p) => <Link key={p.id} href={p.path} aria-current={here(p.path) ? 'page' : undefined}><Icon name={p.icon} size={20} />{p.title}</Link>)}
       {rest.length > 0 ? (
-        <Menu opened={more} onChange={setMore} position="top-end" width={200}>
-          <Menu.Target><button type="button"><Icon name="menu" size={20} />More</button></Menu.Target>
-          <Menu.Dropdown>{rest.map((p) => <Menu.Item key={p.id} component={Link} href={p.path} leftSection={<Icon name={p.icon} size={16} />}>{p.title}</Menu.Item>)}</Menu.Dropdown>
-        </Menu>
+        <MenuButton position="top-end" width={200} entries={rest.map((p) => ({ label: p.title, icon: p.icon, href: p.path }))} button={<button type="button"><Icon name="menu" size={20} />More</button>} />
       ) : null}
     </nav>
   )
@@ -132,7 +125,7 @@ export function Shell({ children }: { children: ReactNode }) {
         </div>
         <div className={s.tools}>
           <Connection />
-          <span className={s.wide}><Tooltip label="Keys (?)"><ActionIcon variant="subtle" color="gray" aria-label="Keys" onClick={() => setHelp(true)}><Icon name="help" /></ActionIcon></Tooltip></span>
+          <span className={s.wide}><ActionIcon variant="subtle" color="gray" aria-label="Keys" title="Keys (?)" onClick={() => setHelp(true)}><Icon name="help" /></ActionIcon></span>
           <ThemeSwitch />
           <Account />
         </div>

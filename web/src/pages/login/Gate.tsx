@@ -31,7 +31,7 @@ export function Gate({ children }: { children: ReactNode }) {
     if (e.type === 'updated' && e.action.type === 'error' && e.query.queryKey[0] !== 'me' && refused(e.action.error)) void client.invalidateQueries({ queryKey: meQuery.queryKey })
   }), [client])
 
-  if (taking) return null
+  if (taking || code !== null && me.isPending) return null // what the page asks now might be refused
   if (refused(me.error)) return <Suspense><Login fault={fault} /></Suspense>
   return children
 }

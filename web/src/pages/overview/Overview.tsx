@@ -1,12 +1,12 @@
 // The machine and its services at a glance: what it does now, the last quarter of an hour, what needs a look.
 import { useCallback } from 'react'
-import { useQuery } from '@tanstack/react-query'
+import { useQuery, type QueryClient } from '@tanstack/react-query'
 import { LiveChart, Sparkline, type Series } from '../../components/LiveChart'
 import { Page, Skeleton, Stat } from '../../components/ui'
 import { bytes, bytesExact, number, percent, rate } from '../../format'
 import { COLUMNS, type Column } from '../../live/reduce'
 import { useCurves, useLive } from '../../live/store'
-import { statsQuery } from '../../queries'
+import { alertsQuery, busiestQuery, eventsQuery, statsQuery } from '../../queries'
 import { Alerts, Events, Services } from './lists'
 import { Busiest, Cores, Disks, Network, Sensors } from './parts'
 import s from './overview.module.css'
@@ -55,6 +55,9 @@ function Numbers() {
     </div>
   )
 }
+
+/** Asks for what the first picture shows. */
+export const ahead = (c: QueryClient) => Promise.all([c.prefetchQuery(statsQuery), c.prefetchQuery(busiestQuery), c.prefetchQuery(eventsQuery(30)), c.prefetchQuery(alertsQuery)])
 
 export default function Overview() {
   const stats = useQuery(statsQuery)

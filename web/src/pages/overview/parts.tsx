@@ -1,12 +1,13 @@
 // The parts of the machine: cores, file systems, interfaces, sensors, graphics processors and the busiest processes.
 import { useQuery, type UseQueryResult } from '@tanstack/react-query'
 import { Link } from 'wouter'
-import { api, unwrap, type Schemas } from '../../api/client'
+import { type Schemas } from '../../api/client'
 import { Card, EmptyState, ErrorState, Meter, SkeletonRows } from '../../components/ui'
 import { Bytes, Rate } from '../../components/values'
 import { bytes, percent } from '../../format'
 import { useLive } from '../../live/store'
 import { href } from '../../pages'
+import { busiestQuery } from '../../queries'
 import s from './overview.module.css'
 
 type Stats = UseQueryResult<Schemas['StatsBody']>
@@ -110,7 +111,7 @@ export function Sensors({ stats }: { stats: Stats }) {
 /** What takes the processor now. */
 export function Busiest() {
   const stale = useLive((l) => l.connection === 'lost')
-  const q = useQuery({ queryKey: ['processes', 'busiest'], queryFn: () => unwrap(api.GET('/api/system/processes', { params: { query: { limit: 5 } } })), refetchInterval: 5_000 })
+  const q = useQuery(busiestQuery)
   const list = q.data?.processes
   return (
     <Card title="Busiest processes" side={<Link href={href('processes')}>All</Link>} className={stale ? 'stale' : ''}>
