@@ -124,7 +124,7 @@ class Xapian:
             self.d = x.Database(self.db)
             self.p = x.QueryParser()
             self.p.set_database(self.d)
-            self.p.set_max_expansion(1024)
+            self.p.set_max_expansion(1024, x.Query.WILDCARD_LIMIT_MOST_FREQUENT)  # as many as ours takes; more are an error by default
 
     def hits(self, query, spies=()):
         e = self.x.Enquire(self.d)
