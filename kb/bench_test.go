@@ -150,7 +150,9 @@ func BenchmarkSearcher(b *testing.B) {
 			}
 		})
 	}
-	run("pages", 10, func(i int) Request { return Request{Query: "caching loot", Limit: 10, Offset: i * 10 % (benchFiles() - 10)} })
+	run("pages", 10, func(i int) Request {
+		return Request{Query: "caching loot", Limit: 10, Offset: i * 10 % (benchFiles() - 10)}
+	})
 	run("same page", 10, func(int) Request { return Request{Query: "caching loot", Limit: 10} })
 	run("nothing", 0, func(int) Request { return Request{Query: "caching absent"} })
 }

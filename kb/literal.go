@@ -87,12 +87,13 @@ type LiteralResult struct {
 	Truncated bool         // time was up: not every file was looked at
 }
 
-// literalBatch is how many files a worker takes at once: those of a folder come one after the other.
-const literalBatch = 32
+// literalBatch is how many files a worker takes at once: those of a folder come one after the other, and few are read by several.
+const literalBatch = 8
 
 // Literal looks for a text in files, any case, as it stands: signs and blanks count. It reads the files in parallel and
 // stops when the time is up or ctx ends by its own deadline. Files in UTF-16 with a byte order mark are understood. A file of a
-// base that was read before is read again only if it may have the text, or has changed since by what the record says.
+// base that was read before is read again only if it may have the text, or has changed since by what the record says; see
+// [shadow] for the few that are always read.
 func Literal(ctx context.Context, text string, files iter.Seq[TextFile], o LiteralOptions) (*LiteralResult, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, errors.New("text: must not be blank")

@@ -12,19 +12,25 @@ import (
 // that is not there is taken for one that may be in one of some thousand files.
 //
 // Shadows are made by the first search that reads a file, and go with the row of the record: a file that changed gets a new row.
+// A file has none, and is always read, if it has one of two rare signs, changed just before it was scanned, or came when all
+// shadows together had reached their limit.
 type shadow []uint64
 
 // Of all shadows together, and of one file: it has as many bits as the file has bytes.
 const (
-	shadowsMost   = 64 << 20 // bytes
-	shadowWords   = 1 << 10  // of 64 bits
-	shadowUnknown = "\u212a" // the signs that become ASCII letters when they are made lower case: where they are, nothing is known
-	shadowDotted  = "\u0130"
+	shadowsMost = 64 << 20 // bytes
+	shadowWords = 1 << 10  // of 64 bits
+)
+
+// The two signs that become ASCII letters when they are made lower case: of a file with one nothing is known.
+const (
+	kelvin  = "\u212a"
+	dottedI = "\u0130"
 )
 
 // shadowOf makes the shadow of a text; nil for one that has none.
 func shadowOf(text []byte) shadow {
-	if bytes.Contains(text, []byte(shadowUnknown)) || bytes.Contains(text, []byte(shadowDotted)) {
+	if bytes.Contains(text, []byte(kelvin)) || bytes.Contains(text, []byte(dottedI)) {
 		return nil
 	}
 	s := make(shadow, min(len(text)/64+1, shadowWords))

@@ -1,4 +1,5 @@
-// The menu of a MenuButton, open.
+// The menu of a MenuButton. It opens once it is there, from its button, so that the focus finds back to that.
+import { cloneElement, useEffect, useRef, useState } from 'react'
 import { Menu } from '@mantine/core'
 import { Link } from 'wouter'
 import { Icon } from './icons'
@@ -10,9 +11,15 @@ function Entry({ label, icon, checked, href, onClick }: MenuEntry) {
 }
 
 export function LoadedMenu({ button, title, entries, position, width }: MenuButtonProps) {
+  const [opened, setOpened] = useState(false)
+  const target = useRef<HTMLButtonElement>(null)
+  useEffect(() => {
+    target.current?.focus({ preventScroll: true })
+    setOpened(true)
+  }, [])
   return (
-    <Menu defaultOpened position={position} width={width}>
-      <Menu.Target>{button}</Menu.Target>
+    <Menu opened={opened} onChange={setOpened} position={position} width={width}>
+      <Menu.Target>{cloneElement(button, { ref: target })}</Menu.Target>
       <Menu.Dropdown>
         {title ? <Menu.Label>{title}</Menu.Label> : null}
         {entries.map((e) => <Entry key={e.label} {...e} />)}

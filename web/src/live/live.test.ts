@@ -176,6 +176,14 @@ test('the history is asked for once at the start, again when that failed, and at
   sockets[sockets.length - 1]!.onopen!() // a new connection of the same store
   await vi.advanceTimersByTimeAsync(0)
   expect(asked).toBe(4)
+  const late = new LiveStore({ socket: { url: '', make, first: 500 }, history })
+  late.start() // its first socket is refused
+  await vi.advanceTimersByTimeAsync(0)
+  sockets[sockets.length - 1]!.onclose!()
+  await vi.advanceTimersByTimeAsync(1000)
+  await open()
+  expect(asked).toBe(6)
+  late.stop()
   store.stop()
   other.stop()
 })

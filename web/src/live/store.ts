@@ -33,7 +33,10 @@ export class LiveStore {
     this.socket = new LiveSocket(o.socket, {
       open: () => void this.opened(),
       message: (data) => this.receive(data),
-      lost: () => this.set({ connection: 'lost' }),
+      lost: () => {
+        this.first = null // what it brought has a hole by the time the next socket is open
+        this.set({ connection: 'lost' })
+      },
     })
   }
 

@@ -15,8 +15,13 @@ after(async () => {
 })
 
 test('who is not known is asked, refused in the words of the server, let in, and let out', async () => {
-  const { page } = await openPage(browser.context, server.url + '/services?q=steady')
+  const page = await browser.context.newPage()
+  const asked = []
+  page.on('request', (r) => asked.push(new URL(r.url()).pathname))
+  await page.goto(server.url + '/services?q=steady')
   await page.getByRole('button', { name: 'Log in' }).waitFor()
+  assert.equal(asked.filter((path) => path === '/api/auth/me').length, 1) // and no page is drawn that may not be seen
+  assert.equal(asked.filter((path) => path === '/api/services/usage').length, 0)
   assert.deepEqual(await accessibility(page), [])
   await page.getByLabel('Name').fill('grace')
   await page.getByLabel('Password').fill('not the password')

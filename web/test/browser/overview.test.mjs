@@ -44,6 +44,25 @@ test('the connection is lost and comes back by itself', async () => {
   await page.close()
 })
 
+test('a menu is loaded when it is wanted, opens at once and gives the focus back', async () => {
+  const { page } = await openPage(browser.context, server.url)
+  const button = page.getByRole('banner').getByRole('button', { name: 'Theme' })
+  for (const time of ['first', 'second']) {
+    await button.focus()
+    await page.keyboard.press('Enter')
+    await page.getByRole('menuitem', { name: 'Dark' }).waitFor()
+    assert.equal(await button.getAttribute('aria-expanded'), 'true', time)
+    await page.keyboard.press('Escape')
+    await page.getByRole('menuitem', { name: 'Dark' }).waitFor({ state: 'detached' })
+    await until(`the ${time} time the focus to be on the button`, () => button.evaluate((e) => e === document.activeElement))
+  }
+  await button.click()
+  await page.getByRole('menuitem', { name: 'Dark' }).click()
+  await until('the dark theme', () => page.evaluate(() => document.documentElement.dataset.mantineColorScheme === 'dark'))
+  await page.evaluate(() => localStorage.removeItem('controlcenter-theme'))
+  await page.close()
+})
+
 test('keys go to pages, help, and search', async () => {
   const { page } = await openPage(browser.context, server.url)
   await page.getByRole('heading', { name: 'Overview' }).waitFor()

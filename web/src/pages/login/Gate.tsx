@@ -1,13 +1,11 @@
 // Lets in who may look, and asks the others for a name. Where no login is needed it is not seen.
 import { lazy, Suspense, useEffect, useRef, useState, type ReactNode } from 'react'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { ApiError } from '../../api/client'
 import { send } from '../../api/rest'
 import { live } from '../../live/store'
-import { codeOf, meQuery, sessionCall } from './queries'
+import { codeOf, meQuery, refused, sessionCall } from './queries'
 
 const Login = lazy(() => import('./Login'))
-const refused = (e: unknown) => e instanceof ApiError && e.status === 401
 
 export function Gate({ children }: { children: ReactNode }) {
   const client = useQueryClient()
