@@ -260,8 +260,8 @@ func sortNames() []string {
 	return []string{"date_desc", "date", "name", "name_desc", "size", "size_desc", "type", "confidence_desc"}
 }
 
-// ordered returns all rows in an order of sortNames, or byFolder; the slice is not to be changed. The first call after a change sorts, which
-// takes some 50 ms for 100,000 files.
+// ordered returns all rows in an order of sortNames, or byFolder; the slice is not to be changed. The first call after a change
+// sorts, which takes some 50 ms for 100,000 files.
 func (c *catalog) ordered(name string) []*row {
 	c.mu.RLock()
 	rows, version := c.orders[name], c.version
@@ -290,15 +290,15 @@ const byFolder = "folder"
 
 // keptTogether moves the rows of each folder to its first one.
 func keptTogether(rows []*row) []*row {
-	type folder struct{ root, dir string }
-	at := map[folder]int{}
+	type place struct{ root, dir string }
+	at := map[place]int{}
 	var groups [][]*row
 	for _, r := range rows {
-		f := folder{r.root, r.dir}
-		i, ok := at[f]
+		in := place{r.root, r.dir}
+		i, ok := at[in]
 		if !ok {
 			i = len(groups)
-			at[f], groups = i, append(groups, nil)
+			at[in], groups = i, append(groups, nil)
 		}
 		groups[i] = append(groups[i], r)
 	}
