@@ -13,25 +13,35 @@ import (
 	"controlcenter/control/logs"
 )
 
+// piped is a keeper in this process with a run that has a pipe, whose other end is given back, and a log.
+func piped(tb testing.TB) (*keeper, *run, *os.File) {
+	tb.Helper()
+	dir := tb.TempDir()
+	k := newKeeper(dir, filepath.Join(dir, "logs"), "test", slog.New(slog.DiscardHandler))
+	r := &run{
+		id: "r", service: "s", over: make(chan struct{}),
+		spec: &control.LaunchSpec{Service: "s", Logs: control.Logs{Mode: "pipe", MaxSize: 64 << 20, Keep: 2}},
+	}
+	if err := k.serviceOf("s").openWriter(logs.Settings{MaxSize: 64 << 20, Keep: 2}, r); err != nil {
+		tb.Fatal(err)
+	}
+	var in *os.File
+	var err error
+	if r.out, in, err = os.Pipe(); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		_ = in.Close()
+		k.serviceOf("s").close(r)
+	})
+	return k, r, in
+}
+
 // What a service prints, from its pipe to its log: one operation is what one write of the service holds.
 func BenchmarkPump(b *testing.B) {
 	for _, lines := range []int{1, 640} {
 		b.Run(fmt.Sprintf("lines=%d", lines), func(b *testing.B) {
-			dir := b.TempDir()
-			k := newKeeper(dir, filepath.Join(dir, "logs"), "bench", slog.New(slog.DiscardHandler))
-			r := &run{
-				id: "r", service: "s", over: make(chan struct{}),
-				spec: &control.LaunchSpec{Service: "s", Logs: control.Logs{Mode: "pipe", MaxSize: 64 << 20, Keep: 2}},
-			}
-			svc := k.serviceOf("s")
-			if err := svc.openWriter(logs.Settings{MaxSize: 64 << 20, Keep: 2}, r); err != nil {
-				b.Fatal(err)
-			}
-			var in *os.File
-			var err error
-			if r.out, in, err = os.Pipe(); err != nil {
-				b.Fatal(err)
-			}
+			k, r, in := piped(b)
 			k.pump(r)
 			text := bytes.Repeat([]byte(string(bytes.Repeat([]byte("x"), 99))+"\n"), lines)
 			b.SetBytes(int64(len(text)))
@@ -42,10 +52,9 @@ func BenchmarkPump(b *testing.B) {
 			}
 			_ = in.Close()
 			k.drain(r) // the last of it is read
-			if got, want := svc.counts().Lines, float64(lines*b.N); got != want {
+			if got, want := k.serviceOf("s").counts().Lines, float64(lines*b.N); got != want {
 				b.Fatalf("%v lines in the log, %v written", got, want)
 			}
-			svc.close(r)
 		})
 	}
 }

@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,6 +28,46 @@ func flood(args []string) {
 	}
 	_ = out.Flush()
 	os.Exit(0)
+}
+
+// On a machine so busy that the pumps get no turn before a run is over, what is in its pipes is read nevertheless; and a
+// stranger who holds the other end, and goes on writing, keeps nobody from ending.
+func TestWhatIsInAPipeIsReadHoweverLate(t *testing.T) {
+	k, r, in := piped(t)
+	raw, err := in.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Control(func(fd uintptr) { _, err = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeMax) }); err != nil {
+		t.Fatal(err)
+	}
+	if err != nil {
+		t.Skip("pipes cannot grow here: ", err)
+	}
+	var held [][]byte
+	for range cap(k.buffers) {
+		held = append(held, <-k.buffers)
+	}
+	k.pump(r)
+	text := bytes.Repeat([]byte(strings.Repeat("x", 99)+"\n"), 9000) // more than one read takes
+	if _, err := in.Write(text); err != nil {
+		t.Fatal(err)
+	}
+	drained := make(chan struct{})
+	go func() { k.drain(r); close(drained) }()
+	<-r.over
+	for _, b := range held {
+		k.buffers <- b
+	}
+	go func() {
+		for err := error(nil); err == nil; {
+			_, err = in.WriteString("stranger\n")
+		}
+	}()
+	<-drained
+	if got := k.serviceOf("s").counts().Lines; got < 9000 {
+		t.Errorf("%v lines in the log, 9000 written", got)
+	}
 }
 
 // A keeper that takes up the journal of one that was killed meets a number that was given to another process since.

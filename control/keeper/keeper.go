@@ -117,12 +117,12 @@ func serve(ctx context.Context, c Config) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	k.watchEnds(ctx)
 	if handed != nil {
 		k.goOn(handed)
 	} else {
 		k.takeUp(k.journal.book.order)
 	}
+	k.watchEnds(ctx) // not before its pipes are read: an end closes them once nobody reads any more
 	go k.accept()
 	go k.keepJournal(ctx)
 	go k.watchIdle(ctx)

@@ -511,8 +511,21 @@ func TestUpgradesInPlaceLoseNothing(t *testing.T) {
 	r.launch(silent)
 	before := r.client.Peer().PID
 	for i := range rounds {
+		// One of these has ended, with lines in its pipes, when the new binary comes to look.
+		var during []control.LaunchSpec
+		for j := range 3 {
+			l := spec(fmt.Sprintf("during%d-%d", i, j), r.self(), "lines", strconv.Itoa(20<<(2*j)), "1ms", "4")
+			r.launch(l)
+			during = append(during, l)
+		}
 		if err := r.client.Upgrade(r.ctx(), r.self()); err != nil {
 			t.Fatalf("upgrade %d: %v", i, err)
+		}
+		for j, l := range during {
+			if x := r.exit(l.Run); x.Code == nil || *x.Code != 4 {
+				t.Errorf("exit of a run that ended meanwhile: %+v", x)
+			}
+			r.numbered(l.Service, 20<<(2*j))
 		}
 		short := spec(fmt.Sprintf("short%d", i), r.self(), "lines", "50", "0s", "3")
 		r.launch(short)

@@ -5,6 +5,7 @@ package keeper
 import (
 	"bytes"
 	"errors"
+	"math"
 	"os"
 	"time"
 
@@ -35,7 +36,8 @@ func (k *keeper) pump(r *run) {
 	}
 }
 
-// move reads a pipe until its end, or until it is told to stop by a deadline.
+// move reads a pipe until its end, or until it is told to stop by a deadline. When that is because its run is over, what is in
+// the pipe comes along, however late this goroutine gets its turn.
 func (k *keeper) move(r *run, f *os.File, i int, stream logs.Stream) {
 	svc := k.serviceOf(r.service)
 	raw, err := f.SyscallConn()
@@ -49,50 +51,53 @@ func (k *keeper) move(r *run, f *os.File, i int, stream logs.Stream) {
 		}
 	}
 	grown, full := false, 0
-	for {
-		var b, buf []byte
-		var rerr error
-		err := raw.Read(func(fd uintptr) bool {
-			buf = <-k.buffers
-			n, err := unix.Read(int(fd), buf)
-			for errors.Is(err, unix.EINTR) {
-				n, err = unix.Read(int(fd), buf)
-			}
-			if errors.Is(err, unix.EAGAIN) {
-				k.buffers <- buf
-				return false
-			}
-			b, rerr = buf[:max(n, 0)], err
-			return true
-		})
-		if err != nil {
-			return // its deadline has passed, or it was closed
+	read, left := raw.Read, math.MaxInt
+	for left > 0 {
+		b, err := k.receive(read)
+		if errors.Is(err, os.ErrDeadlineExceeded) && r.isOver() {
+			// Without waiting, and no more than a pipe holds: a stranger may have the other end and write for ever.
+			read, left = func(f func(fd uintptr) bool) error { return raw.Control(func(fd uintptr) { f(fd) }) }, pipeMax
+			continue
 		}
-		if rerr != nil || len(b) == 0 {
-			k.buffers <- buf
-			return
+		if len(b) == 0 {
+			return // its end, or its deadline has passed, or it was closed
 		}
+		left -= len(b)
 		if !grown && len(b) >= pipeSize {
 			if full++; full > 4 {
 				grown = true
 				growPipe(f)
 			}
 		}
-		rest := svc.take(stream, b)
-		if len(rest) == 0 {
-			k.buffers <- buf
-			continue
-		}
-		rest = bytes.Clone(rest)
-		k.buffers <- buf
-		if !k.insist(r, svc, stream, i, rest) {
+		rest := bytes.Clone(svc.take(stream, b))
+		k.buffers <- b[:cap(b)]
+		if len(rest) > 0 && !k.insist(r, svc, stream, i, rest) {
 			return
 		}
 	}
 }
 
+// receive reads once, into one of the buffers. Where nothing was read, that is free again.
+func (k *keeper) receive(read func(func(fd uintptr) bool) error) (b []byte, err error) {
+	err = read(func(fd uintptr) bool {
+		buf := <-k.buffers
+		n, rerr := unix.Read(int(fd), buf)
+		for errors.Is(rerr, unix.EINTR) {
+			n, rerr = unix.Read(int(fd), buf)
+		}
+		if n > 0 {
+			b = buf[:n]
+			return true
+		}
+		k.buffers <- buf
+		return !errors.Is(rerr, unix.EAGAIN)
+	})
+	return b, err
+}
+
 const (
 	pipeSize   = 64 << 10
+	pipeMax    = 1 << 20 // of a pipe that was made larger
 	retryAfter = 200 * time.Millisecond
 )
 

@@ -51,6 +51,16 @@ func (r *run) state() control.RunState {
 	return s
 }
 
+// isOver says whether its tree is gone, so that its pipes get nothing more of it.
+func (r *run) isOver() bool {
+	select {
+	case <-r.over:
+		return true
+	default:
+		return false
+	}
+}
+
 // launch starts a run. An error is a control.LaunchError: then nothing was started.
 func (k *keeper) launch(l *control.LaunchSpec) (control.Started, error) {
 	r := &run{
@@ -274,7 +284,8 @@ func (k *keeper) endStrays(r *run) int {
 }
 
 // drain waits until everything that was written has been read. Its pipes may still be held by somebody who is no member of
-// the tree; what comes after drainWait from there is not this run's.
+// the tree; what comes after drainWait from there is not this run's. What was in them by then is, also on a machine so busy
+// that nobody has read it yet.
 func (k *keeper) drain(r *run) {
 	done := make(chan struct{})
 	go func() { r.pumps.Wait(); close(done) }()

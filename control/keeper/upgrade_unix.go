@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -229,11 +231,8 @@ func (k *keeper) become(c *conn, m *message, live []*run) error {
 // thaw goes on after a binary that could not be become.
 func (k *keeper) thaw(live []*run) {
 	k.mu.Lock()
-	k.frozen = false
 	k.freeze = make(chan struct{})
 	k.mu.Unlock()
-	_ = k.listener.SetDeadline(time.Time{})
-	go k.accept()
 	for _, r := range live {
 		if r.exit != nil {
 			continue
@@ -245,6 +244,11 @@ func (k *keeper) thaw(live []*run) {
 		}
 		k.pump(r)
 	}
+	k.mu.Lock()
+	k.frozen = false // ends may be booked again: their pipes are read
+	k.mu.Unlock()
+	_ = k.listener.SetDeadline(time.Time{})
+	go k.accept()
 	k.kickReaper()
 }
 
@@ -337,7 +341,8 @@ func (k *keeper) resume(mem int) (*handover, error) {
 // goOn starts what stood still during the change of the binary, and answers who asked for it.
 func (k *keeper) goOn(h *handover) {
 	k.given = true // or whoever asked for the change would have done it first
-	for _, r := range k.runs {
+	c := k.daemonAgain(h)
+	for _, r := range slices.Collect(maps.Values(k.runs)) { // from the first foster run on, ends come beside this
 		if r.exit != nil {
 			continue
 		}
@@ -346,19 +351,26 @@ func (k *keeper) goOn(h *handover) {
 			k.foster(r, r.proc.handle())
 		}
 	}
-	k.kickReaper()
+	if c != nil {
+		go k.talk(c, &message{ID: h.Request, Protocol: protocol, Build: k.build, PID: os.Getpid()})
+	}
+}
+
+// daemonAgain takes the daemon's connection over, before anything can end that the daemon has to be told of. nil = it cannot be
+// had; the daemon connects again.
+func (k *keeper) daemonAgain(h *handover) *conn {
 	f := os.NewFile(uintptr(h.Peer), "daemon")
 	nc, err := net.FileConn(f)
 	_ = f.Close()
 	uc, ok := nc.(*net.UnixConn)
 	if err != nil || !ok {
 		k.log.Error("take connection over", "err", err)
-		return // the daemon connects again
+		return nil
 	}
 	c := newConn(uc)
 	c.rbuf = h.Unread
 	k.mu.Lock()
 	k.peer = c
 	k.mu.Unlock()
-	go k.talk(c, &message{ID: h.Request, Protocol: protocol, Build: k.build, PID: os.Getpid()})
+	return c
 }

@@ -162,10 +162,12 @@ func TestWrongRequestsToServicesAreRefused(t *testing.T) {
 func TestFailedStartTellsReasonAndLastLines(t *testing.T) {
 	st := &Settings{}
 	p := startPlant(t, func(o *Options) { o.Settings = func() *Settings { return st } })
-	p.define(shell("crash", "echo first; echo the disk is purple >&2; exit 3", `,"restart":{"policy":"no"}`))
+	// Waiting for a probe that never passes, the answer does not depend on how soon the process ends.
+	const pending = `,"restart":{"policy":"no"},"probes":{"startup":{"log":"never"}}`
+	p.define(shell("crash", "echo first; echo the disk is purple >&2; exit 3", pending))
 	p.define(`{"name":"absent","command":["/no/such/program"],"restart":{"policy":"no"}}`)
-	p.define(shell("brief", "exit 0", `,"restart":{"policy":"no"}`))
-	m := wantProblem(t, p.ask("POST", "/api/services/crash/start", nil), 500, "exit code 3")
+	p.define(shell("brief", "exit 0", pending))
+	m := wantProblem(t, p.ask("POST", "/api/services/crash/start?wait=ready", nil), 500, "exit code 3")
 	wantAt(t, m, "failed", "code")
 	if lines, _ := m["lines"].([]any); len(lines) != 2 || !slices.Contains(lines, any("first")) || !slices.Contains(lines, any("the disk is purple")) { // two pipes: either may be read first
 		t.Errorf("lines: %v", m["lines"])
@@ -174,12 +176,12 @@ func TestFailedStartTellsReasonAndLastLines(t *testing.T) {
 		t.Errorf("the text has not the last lines: %q", m["error"])
 	}
 	wantProblem(t, p.ask("POST", "/api/services/absent/start", nil), 500, "no such file")
-	m = p.want(200, "POST", "/api/services/brief/start", "")
+	m = p.want(200, "POST", "/api/services/brief/start?wait=ready", "")
 	wantAt(t, m, "exited", "service", "state")
 
 	st.LegacyStatus200 = true
 	for path, text := range map[string]string{
-		"POST /api/services/crash/start": "exit code 3", "POST /api/services/none/stop": "none", "GET /api/services/none/status": "none",
+		"POST /api/services/crash/start?wait=ready": "exit code 3", "POST /api/services/none/stop": "none", "GET /api/services/none/status": "none",
 	} {
 		method, path, _ := strings.Cut(path, " ")
 		wantProblem(t, p.ask(method, path, nil), 200, text)
@@ -284,7 +286,7 @@ func TestManyServicesAreActedOnInTheOrderOfDependencies(t *testing.T) {
 	p := startPlant(t, nil)
 	p.define(shell("db", "exec sleep 1000", `,"tags":["stack"]`))
 	p.define(shell("app", "exec sleep 1000", `,"tags":["stack"],"depends_on":{"db":{}}`))
-	p.define(shell("bad", "exit 1", `,"tags":["stack","broken"],"restart":{"policy":"no"}`))
+	p.define(`{"name":"bad","command":["/no/such/program"],"tags":["stack","broken"],"restart":{"policy":"no"}}`)
 	m := p.want(200, "GET", "/api/services/graph", "")
 	wantAt(t, m, "app", "edges", 0, "from")
 	wantAt(t, m, "db", "edges", 0, "to")
