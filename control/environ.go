@@ -80,7 +80,7 @@ func envLine(line string) (name, value string, err error) {
 	line = strings.TrimSpace(strings.TrimPrefix(line, "export "))
 	name, value, found := strings.Cut(line, "=")
 	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
-	if !found || !envName.MatchString(name) {
+	if !found || !envName().MatchString(name) {
 		return "", "", fmt.Errorf("is not NAME=value")
 	}
 	if strings.ContainsRune(value, 0) {

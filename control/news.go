@@ -207,6 +207,10 @@ func (s *service) report(ctx context.Context, r Run) {
 		return
 	}
 	s.async(func() {
+		select {
+		case <-ctx.Done():
+		case <-time.After(reportAfter):
+		}
 		limited, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
 		lines, err := s.m.o.Tail(limited, s.key, r.ID, reportLines)

@@ -17,6 +17,8 @@ const (
 	killTime = 5 * time.Second
 	// askTime is between questions to the launcher about a run nobody knows about.
 	askTime = time.Second
+	// reportAfter is how long the last lines of a crash wait, so that the start that follows it has the processor.
+	reportAfter = settleTime / 2
 	// flushTime is between attempts to write what the store would not take.
 	flushTime = 5 * time.Second
 	// unsavedMax bounds what is kept while the store takes nothing.

@@ -51,6 +51,7 @@ func TestCrashAtOnceFailsTheStartWithItsLastLines(t *testing.T) {
 			t.Errorf("got %v, %+v", err, e)
 		}
 		r.is("a backoff")
+		r.wait(reportAfter)
 		runs, err := r.Runs(r.t.Context(), "a", "", 1)
 		if err != nil || len(runs) != 1 || len(runs[0].Lines) != 2 || *runs[0].Code != 7 || runs[0].Usage.UserSeconds != 1 {
 			t.Errorf("crash report: %+v, %v", runs, err)

@@ -2,11 +2,11 @@ package control
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	"controlcenter/control/probe"
+	"controlcenter/internal/lazy"
 	"controlcenter/internal/mask"
 	"controlcenter/internal/unit"
 )
@@ -157,7 +157,7 @@ type Schedule struct {
 	KeepFor  unit.Duration `json:"keep_for,omitempty" yaml:"keep_for,omitempty"` // default 90d
 }
 
-var idPattern = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,100}$`)
+var idPattern = lazy.Regexp(`^[a-zA-Z0-9_-]{1,100}$`)
 
 // Key returns the form in which names are compared: "KB_Scheduler" and "kb-scheduler" are one service.
 func Key(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }

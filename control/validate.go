@@ -4,21 +4,21 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"controlcenter/internal/lazy"
 	"controlcenter/internal/unit"
 )
 
 const defaultDependencyTimeout = unit.Duration(60 * time.Second)
 
 var (
-	envName   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.()-]*$`)
-	tagName   = regexp.MustCompile(`^[a-zA-Z0-9_.:-]{1,50}$`)
-	umaskText = regexp.MustCompile(`^0?[0-7]{1,3}$`)
+	envName   = lazy.Regexp(`^[A-Za-z_][A-Za-z0-9_.()-]*$`)
+	tagName   = lazy.Regexp(`^[a-zA-Z0-9_.:-]{1,50}$`)
+	umaskText = lazy.Regexp(`^0?[0-7]{1,3}$`)
 )
 
 // signals that may be sent, by name. The numbers are the launcher's business.
@@ -58,7 +58,7 @@ func oneOf[T ~string](c *checker, field string, v T, accepted ...T) {
 // depends on other services, existing files and users is checked elsewhere: by the manager, and when it starts.
 func (s *Spec) Check() error {
 	c := &checker{}
-	c.must(idPattern.MatchString(s.ID), "name", "%q must match %s", s.ID, idPattern)
+	c.must(idPattern().MatchString(s.ID), "name", "%q must match %s", s.ID, idPattern())
 	c.must(!slices.Contains(reserved, Key(s.ID)), "name", "%q is taken: it stands for something else in the paths of the API", s.ID)
 	oneOf(c, "type", s.Type, TypeService, TypeJob)
 	if s.Template != "" {
@@ -76,11 +76,11 @@ func (s *Spec) Check() error {
 		c.must(p != 0 && !slices.Contains(s.Ports[:i], p), fmt.Sprintf("ports[%d]", i), "%d must be 1 to 65535 and stand once", p)
 	}
 	for i, t := range s.Tags {
-		c.must(tagName.MatchString(t), fmt.Sprintf("tags[%d]", i), "%q must match %s", t, tagName)
+		c.must(tagName().MatchString(t), fmt.Sprintf("tags[%d]", i), "%q must match %s", t, tagName())
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.DependsOn)) {
 		d, field := s.DependsOn[name], "depends_on."+name
-		c.must(idPattern.MatchString(name), field, "%q must match %s", name, idPattern)
+		c.must(idPattern().MatchString(name), field, "%q must match %s", name, idPattern())
 		c.must(Key(name) != Key(s.ID), field, "a service cannot depend on itself")
 		oneOf(c, field+".condition", d.Condition, ConditionStarted, ConditionHealthy, ConditionCompleted)
 		c.must(d.Timeout > 0, field+".timeout", "must be more than 0s")
@@ -114,7 +114,7 @@ func (s *Spec) checkCommand(c *checker) {
 	}
 	c.must(s.Cwd == "" || filepath.IsAbs(s.Cwd), "cwd", "%q must be an absolute path", s.Cwd)
 	c.must(!strings.ContainsRune(s.Cwd, 0), "cwd", "must not contain a NUL byte")
-	c.must(s.Umask == "" || umaskText.MatchString(s.Umask), "umask", "%q is not octal such as 027", s.Umask)
+	c.must(s.Umask == "" || umaskText().MatchString(s.Umask), "umask", "%q is not octal such as 027", s.Umask)
 	c.must(s.Nice >= -20 && s.Nice <= 19, "nice", "must be -20 to 19")
 	c.must(s.Group == "" || s.User != "", "group", "needs a user")
 	for i, code := range s.SuccessCodes {
@@ -133,15 +133,15 @@ func (s *Spec) checkCommand(c *checker) {
 
 func (s *Spec) checkEnv(c *checker) {
 	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
-		c.must(envName.MatchString(name), "env."+strconv.Quote(name), "is not a name of a variable")
+		c.must(envName().MatchString(name), "env."+strconv.Quote(name), "is not a name of a variable")
 		c.must(!strings.ContainsRune(s.Env[name], 0), "env."+name, "must not contain a NUL byte")
 		c.must(!slices.Contains(s.Secrets, name), "env."+name, "is also a secret; its value belongs there")
 	}
 	for i, name := range s.Secrets {
-		c.must(envName.MatchString(name), fmt.Sprintf("secrets[%d]", i), "%q is not a name of a variable", name)
+		c.must(envName().MatchString(name), fmt.Sprintf("secrets[%d]", i), "%q is not a name of a variable", name)
 	}
 	for i, name := range s.EnvInherit {
-		c.must(envName.MatchString(name), fmt.Sprintf("env_inherit[%d]", i), "%q is not a name of a variable", name)
+		c.must(envName().MatchString(name), fmt.Sprintf("env_inherit[%d]", i), "%q is not a name of a variable", name)
 	}
 	for i, f := range s.EnvFiles {
 		c.must(f != "" && (filepath.IsAbs(f) || s.Cwd != ""), fmt.Sprintf("env_files[%d]", i), "%q must be an absolute path, or cwd must be given", f)

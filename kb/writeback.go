@@ -10,18 +10,19 @@ import (
 	"os"
 	"path"
 	"reflect"
-	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"controlcenter/internal/lazy"
 )
 
 // What a decision may write into a file: one line with the status, and nothing else. The result is read as a scan would read it
 // before it takes the file's place; should anything but the status differ, the file stays as it is.
 
 var (
-	frontStatus = regexp.MustCompile(`(?m)^status[ \t]*:.*(?:\n|\z)`)
-	labelStatus = regexp.MustCompile(`(?mi)^\*\*Status:\*\*.*(?:\n|\z)`)
-	labelLine   = regexp.MustCompile(`^\*\*[^*\n]{1,40}:\*\*`)
+	frontStatus = lazy.Regexp(`(?m)^status[ \t]*:.*(?:\n|\z)`)
+	labelStatus = lazy.Regexp(`(?mi)^\*\*Status:\*\*.*(?:\n|\z)`)
+	labelLine   = lazy.Regexp(`^\*\*[^*\n]{1,40}:\*\*`)
 )
 
 // errNotWritable says that a file is of a kind that no status is written into.
@@ -61,7 +62,7 @@ func statusIn(text, status string) string {
 		if status != "" {
 			line = "status: " + status + "\n"
 		}
-		switch at := frontStatus.FindStringIndex(block); {
+		switch at := frontStatus().FindStringIndex(block); {
 		case at != nil:
 			block = block[:at[0]] + line + block[at[1]:]
 		case block == "" || strings.HasSuffix(block, "\n"):
@@ -83,7 +84,7 @@ func statusIn(text, status string) string {
 	if i := strings.Index("\n"+text, "\n## "); i >= 0 {
 		above = i
 	}
-	if at := labelStatus.FindStringIndex(text[:above]); at != nil {
+	if at := labelStatus().FindStringIndex(text[:above]); at != nil {
 		return text[:at[0]] + line + text[at[1]:]
 	}
 	if status == "" {
@@ -95,7 +96,7 @@ func statusIn(text, status string) string {
 		if end < 0 {
 			break
 		}
-		if labelLine.MatchString(text[at : at+end]) {
+		if labelLine().MatchString(text[at : at+end]) {
 			last = at + end + 1
 		} else if last >= 0 {
 			break

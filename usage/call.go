@@ -2,10 +2,11 @@ package usage
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"controlcenter/internal/lazy"
 )
 
 // Bounds of a reported call.
@@ -54,15 +55,15 @@ func invalid(field, format string, a ...any) error {
 }
 
 var (
-	apiPattern   = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
-	modelPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._:/@+-]{0,127}$`)
-	idPattern    = regexp.MustCompile(`^[!-~]{1,128}$`)
+	apiPattern   = lazy.Regexp(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+	modelPattern = lazy.Regexp(`^[a-z0-9][a-z0-9._:/@+-]{0,127}$`)
+	idPattern    = lazy.Regexp(`^[!-~]{1,128}$`)
 )
 
 // checkAPI returns the name as it is kept.
 func checkAPI(field, name string) (string, error) {
 	name = strings.ToLower(name)
-	if !apiPattern.MatchString(name) {
+	if !apiPattern().MatchString(name) {
 		return "", invalid(field, "must be 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit")
 	}
 	return name, nil
@@ -70,7 +71,7 @@ func checkAPI(field, name string) (string, error) {
 
 func checkModel(field, name string) (string, error) {
 	name = strings.ToLower(name)
-	if name != "" && !modelPattern.MatchString(name) {
+	if name != "" && !modelPattern().MatchString(name) {
 		return "", invalid(field, "must be at most 128 letters, digits or any of . _ : / @ + -, beginning with a letter or digit")
 	}
 	return name, nil
@@ -88,7 +89,7 @@ func (c Call) check(now time.Time) (Call, error) {
 	if c.Model, err = checkModel("model", c.Model); err != nil {
 		return c, err
 	}
-	if c.ID != "" && !idPattern.MatchString(c.ID) {
+	if c.ID != "" && !idPattern().MatchString(c.ID) {
 		return c, invalid("id", "must be 1 to 128 printable ASCII characters without blanks")
 	}
 	if c.Count == 0 {

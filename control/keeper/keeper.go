@@ -61,6 +61,8 @@ const (
 	// idleAfter is how long a keeper that nobody needs stays: a daemon that restarts finds the same one.
 	idleAfter  = 10 * time.Second
 	bufferSize = 256 << 10
+	// syncAfter is how long an entry may be in the kernel only, which outlives this process but not the machine.
+	syncAfter = 50 * time.Millisecond
 )
 
 func newKeeper(dir, logDir, build string, log *slog.Logger) *keeper {
@@ -536,6 +538,7 @@ func (k *keeper) keepJournal(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-k.journal.dirty:
+			time.Sleep(syncAfter) // an end, a begin and a pid come together
 			k.journal.sync()
 			if k.journal.large() {
 				if err := k.journal.compact(); err != nil {

@@ -7,10 +7,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"controlcenter/internal/lazy"
 )
 
 const (
@@ -63,10 +64,10 @@ func liveName(service string, raw bool) string {
 	return service + liveExt
 }
 
-var servicePattern = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,100}$`)
+var servicePattern = lazy.Regexp(`^[a-zA-Z0-9_-]{1,100}$`)
 
 func checkService(service string) error {
-	if !servicePattern.MatchString(service) {
+	if !servicePattern().MatchString(service) {
 		return fmt.Errorf("service %q: must be 1 to 100 of a-z, A-Z, 0-9, _ and -", service)
 	}
 	return nil

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"controlcenter/control"
+	"controlcenter/internal/lazy"
 )
 
 // mostListed is the largest page. It is also the default for services: clients of the first generation know of no pages.
@@ -222,7 +222,7 @@ func (s *Server) control() (*control.Manager, error) {
 	return s.o.Services, nil
 }
 
-var serviceName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,100}$`)
+var serviceName = lazy.Regexp(`^[a-zA-Z0-9_-]{1,100}$`)
 
 // service finds a service; 422 for what no service can be called.
 func (s *Server) service(name string) (*control.Manager, *control.Status, error) {
@@ -231,7 +231,7 @@ func (s *Server) service(name string) (*control.Manager, *control.Status, error)
 		return nil, nil, err
 	}
 	st, err := m.Get(name)
-	if errors.Is(err, control.ErrNotFound) && !serviceName.MatchString(name) {
+	if errors.Is(err, control.ErrNotFound) && !serviceName().MatchString(name) {
 		return nil, nil, invalid(FieldError{Loc: []string{"path", "name"}, Msg: "must be 1 to 100 letters, digits, _ or -", Type: "value"})
 	}
 	return m, st, err //nolint:wrapcheck // problemOf reads the kind

@@ -8,11 +8,11 @@ import (
 	"net/mail"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"controlcenter/internal/lazy"
 	"controlcenter/internal/store"
 )
 
@@ -40,7 +40,7 @@ func (u *User) identity(method string) Identity {
 	return Identity{Subject: userSubject(u.ID), Name: u.Name, Role: u.Role, Method: method, User: u.ID}
 }
 
-var userName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{2,99}$`)
+var userName = lazy.Regexp(`^[A-Za-z0-9][A-Za-z0-9._@-]{2,99}$`)
 
 // NewUser is what a user is made from.
 type NewUser struct {
@@ -50,7 +50,7 @@ type NewUser struct {
 
 // AddUser makes a user. Errors: [InvalidError], ErrTaken, ErrBusy, those of the store.
 func (a *Auth) AddUser(ctx context.Context, n NewUser) (*User, error) {
-	if !userName.MatchString(n.Name) {
+	if !userName().MatchString(n.Name) {
 		return nil, &InvalidError{"username", "must have 3 to 100 letters, digits, ., _, @ or -, the first a letter or digit"}
 	}
 	if n.Role < Viewer || n.Role > Admin {

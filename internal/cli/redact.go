@@ -2,9 +2,10 @@ package cli
 
 import (
 	"bytes"
-	"regexp"
 	"slices"
 	"strings"
+
+	"controlcenter/internal/lazy"
 )
 
 // redacted stands where a secret was.
@@ -35,10 +36,10 @@ func (e *env) secrets() []string {
 }
 
 // urlPassword is the password in scheme://user:password@host, or the token in scheme://token@host.
-var urlPassword = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^\s/"'@?#]+@`)
+var urlPassword = lazy.Regexp(`([A-Za-z][A-Za-z0-9+.-]*://)[^\s/"'@?#]+@`)
 
 // bearer is a credential after its scheme.
-var bearer = regexp.MustCompile(`(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}`)
+var bearer = lazy.Regexp(`(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}`)
 
 // redact hides secrets in a text: the second line of defence behind the masking of each part, so it looks at form and at
 // known values, not at meaning.
@@ -50,6 +51,6 @@ func redact(text []byte, secrets []string) []byte {
 			text = bytes.ReplaceAll(text, q, []byte(redacted))
 		}
 	}
-	text = urlPassword.ReplaceAll(text, []byte("${1}"+redacted+"@"))
-	return bearer.ReplaceAll(text, []byte("${1} "+redacted))
+	text = urlPassword().ReplaceAll(text, []byte("${1}"+redacted+"@"))
+	return bearer().ReplaceAll(text, []byte("${1} "+redacted))
 }

@@ -2,12 +2,13 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"controlcenter/internal/lazy"
 )
 
-var envAssign = regexp.MustCompile(`^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*`)
+var envAssign = lazy.Regexp(`^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*`)
 
 // variable is one setting of the environment and how it is named in sources and errors.
 type variable struct{ value, detail string }
@@ -28,7 +29,7 @@ func parseDotEnv(name string, data []byte) (map[string]variable, []Problem) {
 		if text := strings.Trim(line, " \t"); text != "" && text[0] != '#' {
 			at := fmt.Sprintf("%s:%d", name, number)
 			indent := len(line) - len(strings.TrimLeft(line, " \t"))
-			m := envAssign.FindStringSubmatch(line[indent:])
+			m := envAssign().FindStringSubmatch(line[indent:])
 			wrong := "expected KEY=VALUE"
 			if m != nil {
 				var value string

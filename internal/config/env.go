@@ -3,9 +3,10 @@ package config
 import (
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
+
+	"controlcenter/internal/lazy"
 )
 
 // otherNames are CC_ variables that belong to the command line and are no keys.
@@ -18,7 +19,7 @@ var otherNames = []string{
 }
 
 // ourPattern is the form of our variables. Compilers read CC_x86_64_unknown_linux_gnu: not ours, so lower case never is.
-var ourPattern = regexp.MustCompile(`^CC_[A-Z0-9_]+$`)
+var ourPattern = lazy.Regexp(`^CC_[A-Z0-9_]+$`)
 
 // environment merges .env (weaker) and the process's variables.
 func environment(environ []string, dotenv map[string]variable) map[string]variable {
@@ -59,7 +60,7 @@ func (l *loader) applyEnvironment(vars map[string]variable) {
 		l.set(f, Source{"environment", v.detail}, []string{v.value})
 	}
 	for _, name := range slices.Sorted(maps.Keys(vars)) {
-		if !ourPattern.MatchString(name) || slices.Contains(known, name) {
+		if !ourPattern().MatchString(name) || slices.Contains(known, name) {
 			continue
 		}
 		text := "unknown variable"

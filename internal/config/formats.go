@@ -4,10 +4,11 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"controlcenter/internal/lazy"
 )
 
 // A format is the accepted form of a text. norm returns the text as it is kept, and false when it is not of that form.
@@ -36,15 +37,15 @@ var formats = map[string]format{
 
 var (
 	// RFC 1123 names, and _ inside because container networks use it.
-	hostPattern   = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?)*$`)
-	digitsAndDots = regexp.MustCompile(`^[0-9.]+$`)
-	zonePattern   = regexp.MustCompile(`^[A-Za-z0-9._-]*$`) // interface names; netip takes any text
-	namePattern   = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
-	rootPattern   = regexp.MustCompile(`^[A-Za-z0-9_-]{1,50}$`)
-	clockPattern  = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]$`)
-	globPattern   = regexp.MustCompile(`^[A-Za-z0-9*][A-Za-z0-9._:/@+*-]*(\|[A-Za-z0-9*][A-Za-z0-9._:/@+*-]*)*$`)
-	userPattern   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{2,99}$`)
-	schemePattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]*$`)
+	hostPattern   = lazy.Regexp(`^[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?)*$`)
+	digitsAndDots = lazy.Regexp(`^[0-9.]+$`)
+	zonePattern   = lazy.Regexp(`^[A-Za-z0-9._-]*$`) // interface names; netip takes any text
+	namePattern   = lazy.Regexp(`^[a-z][a-z0-9_]*$`)
+	rootPattern   = lazy.Regexp(`^[A-Za-z0-9_-]{1,50}$`)
+	clockPattern  = lazy.Regexp(`^([01][0-9]|2[0-3]):[0-5][0-9]$`)
+	globPattern   = lazy.Regexp(`^[A-Za-z0-9*][A-Za-z0-9._:/@+*-]*(\|[A-Za-z0-9*][A-Za-z0-9._:/@+*-]*)*$`)
+	userPattern   = lazy.Regexp(`^[A-Za-z0-9][A-Za-z0-9._@-]{2,99}$`)
+	schemePattern = lazy.Regexp(`^[a-z][a-z0-9+.-]*$`)
 )
 
 func hostport(s string) (string, bool) {
@@ -53,7 +54,7 @@ func hostport(s string) (string, bool) {
 		return "", false
 	}
 	if h != "" {
-		if a, err := netip.ParseAddr(h); err != nil && !hostName(h) || !zonePattern.MatchString(a.Zone()) {
+		if a, err := netip.ParseAddr(h); err != nil && !hostName(h) || !zonePattern().MatchString(a.Zone()) {
 			return "", false
 		}
 	}
@@ -67,7 +68,7 @@ func portNumber(s string) bool {
 
 // hostName refuses what looks like an address and is none, such as 127.0.0.256.
 func hostName(s string) bool {
-	return len(s) <= 253 && hostPattern.MatchString(s) && !digitsAndDots.MatchString(s)
+	return len(s) <= 253 && hostPattern().MatchString(s) && !digitsAndDots().MatchString(s)
 }
 
 // host drops the brackets of an IPv6 address and the case of a name: that is how requests are compared.
@@ -88,7 +89,7 @@ func host(s string) (string, bool) {
 // origin writes it as a browser sends it: lower case, no default port.
 func origin(s string) (string, bool) {
 	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.User != nil || u.Opaque != "" || !schemePattern.MatchString(u.Scheme) || strings.HasSuffix(u.Host, ":") {
+	if err != nil || u.Host == "" || u.User != nil || u.Opaque != "" || !schemePattern().MatchString(u.Scheme) || strings.HasSuffix(u.Host, ":") {
 		return "", false
 	}
 	// What is more than scheme and host (a path, "?", "#") is not in this text.
@@ -128,15 +129,15 @@ func password(s string) (string, bool) {
 	return s, s == "" || utf8.RuneCountInString(s) >= 8 && len(s) <= 256
 }
 
-func userName(s string) (string, bool) { return s, userPattern.MatchString(s) }
+func userName(s string) (string, bool) { return s, userPattern().MatchString(s) }
 
-func rootID(s string) (string, bool) { return s, rootPattern.MatchString(s) }
+func rootID(s string) (string, bool) { return s, rootPattern().MatchString(s) }
 
-func clock(s string) (string, bool) { return s, s == "" || clockPattern.MatchString(s) }
+func clock(s string) (string, bool) { return s, s == "" || clockPattern().MatchString(s) }
 
-func name(s string) (string, bool) { return s, namePattern.MatchString(s) }
+func name(s string) (string, bool) { return s, namePattern().MatchString(s) }
 
-func pattern(s string) (string, bool) { return s, s == "" || globPattern.MatchString(s) }
+func pattern(s string) (string, bool) { return s, s == "" || globPattern().MatchString(s) }
 
 // path refuses ~ in front: no shell expands it here, and a folder of that name is never what was meant.
 func path(s string) (string, bool) {

@@ -1,9 +1,9 @@
 package config
 
 import (
-	"regexp"
 	"strconv"
 
+	"controlcenter/internal/lazy"
 	"controlcenter/internal/unit"
 )
 
@@ -81,7 +81,7 @@ type FleetTarget struct {
 	Labels  map[string]string `yaml:"labels" doc:"Labels of all of them."`
 }
 
-var labelPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var labelPattern = lazy.Regexp(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // checkChannels is the cross check of notify.channels.
 func checkChannels(c *Config) string {
@@ -125,7 +125,7 @@ func checkFleet(c *Config) string {
 			return "entry " + strconv.Itoa(i) + " has no targets; accepted: a list of host:port"
 		}
 		for name := range t.Labels {
-			if !labelPattern.MatchString(name) {
+			if !labelPattern().MatchString(name) {
 				return "entry " + strconv.Itoa(i) + " has the label " + quote(name) + "; accepted: letters, digits and _, no digit first"
 			}
 		}

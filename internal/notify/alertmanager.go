@@ -5,13 +5,13 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"controlcenter/internal/event"
+	"controlcenter/internal/lazy"
 	"controlcenter/internal/store"
 )
 
@@ -41,7 +41,7 @@ const (
 // seenTable remembers what was taken, so that an Alertmanager's repetitions are no new events.
 var seenTable = store.NewTable[time.Time]("alertmanager_seen")
 
-var labelName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
+var labelName = lazy.Regexp(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
 
 // Receive turns the alerts of an Alertmanager's post into events, each state of each alert once. It returns how many were new.
 func (n *Notifier) Receive(ctx context.Context, actor string, list []OutsideAlert) (fresh int, err error) {
@@ -111,7 +111,7 @@ func (a *OutsideAlert) row(now time.Time, actor string) event.Row {
 		row.Type, row.Level, row.Title = alertResolved, event.Success, name+" is resolved"
 	}
 	for _, k := range slices.Sorted(maps.Keys(a.Labels)) {
-		if len(row.Data) < maxLabels && labelName.MatchString(k) {
+		if len(row.Data) < maxLabels && labelName().MatchString(k) {
 			row.Data[k] = sane(a.Labels[k])
 		}
 	}

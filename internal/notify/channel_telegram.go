@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
+
+	"controlcenter/internal/lazy"
 )
 
 // telegram calls the Bot API itself: shoutrrr 0.13.2 takes a network that is down for a success (its SendMessage returns no
@@ -20,7 +21,7 @@ type telegram struct {
 	client     *http.Client
 }
 
-var telegramToken = regexp.MustCompile(`^[0-9]+:[A-Za-z0-9_-]+$`)
+var telegramToken = lazy.Regexp(`^[0-9]+:[A-Za-z0-9_-]+$`)
 
 // openTelegram reads telegram://TOKEN@telegram?chats=@name,-1001234; api names another Bot API server.
 func openTelegram(_ *ChannelSettings, u *url.URL) (channel, error) {
@@ -29,7 +30,7 @@ func openTelegram(_ *ChannelSettings, u *url.URL) (channel, error) {
 		password, _ := u.User.Password()
 		t.token = u.User.Username() + ":" + password
 	}
-	if !telegramToken.MatchString(t.token) {
+	if !telegramToken().MatchString(t.token) {
 		return nil, errors.New("has no bot token; accepted: telegram://TOKEN@telegram?chats=@name,-1001234")
 	}
 	for key, values := range u.Query() {

@@ -2,14 +2,15 @@ package notify
 
 import (
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
+
+	"controlcenter/internal/lazy"
 )
 
 const masked = "********"
 
-var anyURL = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^\s"'<>]+`)
+var anyURL = lazy.Regexp(`[A-Za-z][A-Za-z0-9+.-]*://[^\s"'<>]+`)
 
 // mask takes out of a text what is secret of a channel: libraries put the URL they called, with the token in its path or
 // query, into their errors. Whatever looks like a URL loses all but its host, and all parts of the channel's own URL go.
@@ -17,7 +18,7 @@ func mask(text string, c *ChannelSettings) string {
 	for _, s := range secretsOf(c) {
 		text = strings.ReplaceAll(text, s, masked)
 	}
-	return anyURL.ReplaceAllStringFunc(text, func(m string) string {
+	return anyURL().ReplaceAllStringFunc(text, func(m string) string {
 		u, err := url.Parse(m)
 		if err != nil || u.Host == "" || u.User == nil && (u.Path == "" || u.Path == "/") && u.RawQuery == "" {
 			if err == nil && u.Host != "" {

@@ -19,6 +19,8 @@ const (
 	batch    = 500              // events looked at in one transaction
 	lookTime = 10 * time.Second // between two looks at readings
 	lag      = 1000             // events that no rule wants may be passed over before the cursor is written
+	// gatherTime is how long events are gathered before they are looked at.
+	gatherTime = 100 * time.Millisecond
 )
 
 // gapEvent tells of events that were pruned before rules had looked at them.
@@ -157,6 +159,11 @@ func (n *Notifier) loop(ctx context.Context, st *Settings, watch *store.Watch) {
 		case <-n.reload:
 			return
 		case <-watch.C:
+			select { // a crash and the start after it are looked at together, and not while the start wants the processor
+			case <-ctx.Done():
+				return
+			case <-time.After(gatherTime):
+			}
 			if slices.Contains(watch.Changed(), store.AllTables) { // a backup was restored
 				if err := n.load(ctx); err != nil {
 					n.log.Error("read alerts again", "err", err)

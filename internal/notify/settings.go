@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"controlcenter/control"
+	"controlcenter/internal/lazy"
 	"controlcenter/internal/unit"
 )
 
@@ -70,7 +70,7 @@ type Window struct {
 	Rules          []string // none = all rules
 }
 
-var channelName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,49}$`)
+var channelName = lazy.Regexp(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,49}$`)
 
 // Check says what is wrong, naming the key, or nil. Nothing of a channel's URL is in the error.
 func (s *Settings) Check() error {
@@ -100,7 +100,7 @@ func (s *Settings) Check() error {
 	for i := range s.Channels {
 		c := &s.Channels[i]
 		key := "notify.channels." + c.Name
-		if !channelName.MatchString(c.Name) {
+		if !channelName().MatchString(c.Name) {
 			errs = append(errs, fmt.Errorf("%s: is no name of a channel; accepted: 1 to 50 letters, digits, . _ -", key))
 		}
 		for _, name := range c.Rules {
@@ -234,7 +234,7 @@ func (s *Settings) muting(now time.Time, mutes []Mute) func(rule, service string
 // Expand replaces ${NAME} in a URL by variables. The error names the variable that is not set.
 func Expand(text string, lookup func(string) (string, bool)) (string, error) {
 	var missing string
-	out := placeholder.ReplaceAllStringFunc(text, func(m string) string {
+	out := placeholder().ReplaceAllStringFunc(text, func(m string) string {
 		v, ok := lookup(m[2 : len(m)-1])
 		if !ok && missing == "" {
 			missing = m[2 : len(m)-1]
@@ -247,7 +247,7 @@ func Expand(text string, lookup func(string) (string, bool)) (string, error) {
 	return out, nil
 }
 
-var placeholder = regexp.MustCompile(`\$\{[A-Za-z_][A-Za-z0-9_]*\}`)
+var placeholder = lazy.Regexp(`\$\{[A-Za-z_][A-Za-z0-9_]*\}`)
 
 // shownURL is what may be seen of a channel's URL: its kind and, where that is no secret, its host.
 func shownURL(raw string) string {
