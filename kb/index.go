@@ -59,7 +59,7 @@ type BleveIndex struct {
 
 	applying sync.Mutex
 	applied  atomic.Int64 // Unix nanoseconds of the last batch; 0 = never
-	lull     lull
+	lull     *lull
 	damage   atomic.Pointer[DamagedError]
 
 	life    sync.RWMutex // held for reading by who uses store, for writing by Close
@@ -92,7 +92,7 @@ func Open(ctx context.Context, dir string, opts IndexOptions) (x *BleveIndex, er
 	queue := bleveindex.NewAnalysisQueue(opts.Workers)
 	x = &BleveIndex{
 		dir: dir, workers: opts.Workers, queue: queue,
-		columns: map[uint64]*columns{}, names: map[string]string{}, lull: lull{closed: make(chan struct{})},
+		columns: map[uint64]*columns{}, names: map[string]string{}, lull: newLull(),
 	}
 	defer func(x *BleveIndex) {
 		if err != nil {
@@ -116,7 +116,7 @@ func Open(ctx context.Context, dir string, opts IndexOptions) (x *BleveIndex, er
 		_ = x.store.Close()
 		return nil, &DamagedError{dir, err}
 	}
-	x.warming.Go(x.warm)
+	x.warming.Go(x.keepWarm)
 	return x, nil
 }
 
@@ -139,7 +139,7 @@ func (x *BleveIndex) open() (err error) {
 	if !ok {
 		return fmt.Errorf("storage engine is %T", store)
 	}
-	lulls.Store(s, &x.lull)
+	lulls.Store(s, x.lull)
 	if err := s.Open(); err != nil {
 		lulls.Delete(s)
 		return err
@@ -434,6 +434,7 @@ func (x *BleveIndex) damaged(err error) error {
 
 // Close waits for searches and for the storage engine, and closes the index. A second call does nothing.
 func (x *BleveIndex) Close() (err error) {
+	x.lull.close()
 	x.warming.Wait()
 	x.life.Lock()
 	defer x.life.Unlock()
@@ -444,7 +445,6 @@ func (x *BleveIndex) Close() (err error) {
 	defer recoverDamage(&err)()
 	defer x.queue.Close()
 	defer lulls.Delete(x.store)
-	x.lull.close()
 	if err := x.store.Close(); err != nil {
 		return fmt.Errorf("close index %s: %w", x.dir, err)
 	}

@@ -1,10 +1,13 @@
 package kb
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -31,8 +34,8 @@ type columns struct {
 	tags       [][]uint32
 	tagNames   []string
 
-	dictOnce sync.Once // see contains
-	dict     []byte
+	dictOnce sync.Once // see dictionaryOf
+	dict     *dictionary
 	dictErr  error
 }
 
@@ -51,11 +54,11 @@ func (x *BleveIndex) columnsOf(s *scorch.SegmentSnapshot) (*columns, error) {
 	return c, c.err
 }
 
-// forget drops the columns of segments that are gone.
-func (x *BleveIndex) forget(live []*scorch.SegmentSnapshot) {
+// forget drops the columns of segments that are gone, when there are more than some: searches under way may still use them.
+func (x *BleveIndex) forget(live []*scorch.SegmentSnapshot, some int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if len(x.columns) <= 2*len(live)+8 {
+	if len(x.columns) <= len(live)+some {
 		return
 	}
 	keep := make(map[uint64]bool, len(live))
@@ -69,7 +72,19 @@ func (x *BleveIndex) forget(live []*scorch.SegmentSnapshot) {
 	}
 }
 
-// warm reads the columns of an index that was just opened, so that the first search need not.
+// keepWarm prepares new segments for searches until the index is closed: those it was opened with, and those that merging made.
+func (x *BleveIndex) keepWarm() {
+	for {
+		x.warm()
+		select {
+		case <-x.lull.closed:
+			return
+		case <-x.lull.merged:
+		}
+	}
+}
+
+// warm reads the columns and the dictionaries of all segments, so that the first search need not.
 func (x *BleveIndex) warm() {
 	if x.enter() != nil {
 		return
@@ -92,6 +107,21 @@ func (x *BleveIndex) warm() {
 			return
 		}
 	}
+	for _, s := range reader.Segments() {
+		select {
+		case <-x.lull.closed:
+			return
+		default:
+		}
+		var c *columns
+		if c, err = x.columnsOf(s); err == nil {
+			_, err = c.dictionaryOf(s.Segment())
+		}
+		if err != nil {
+			return
+		}
+	}
+	x.forget(reader.Segments(), 0)
 }
 
 var errColumns = errors.New("the columns of a document are cut off")
@@ -267,7 +297,10 @@ func (c *columns) between(field string, lo, hi float64, within *roaring.Bitmap) 
 	return out
 }
 
-// facets counts the values of documents.
+// facetFields are what facets are counted by.
+var facetFields = []string{"agent", "category", "creator", "status", "tag", "confidence"}
+
+// facets counts the values of documents. The zero value is ready.
 type facets struct{ counts map[string]map[string]int }
 
 // confidenceBands are the names of bands of confidence and their lower ends. They are the thresholds of the pipeline:
@@ -277,6 +310,41 @@ var confidenceBands = []struct {
 	from float32
 }{{"0.8-1.0", 0.8}, {"0.6-0.8", 0.6}, {"0.4-0.6", 0.4}, {"0.0-0.4", 0}}
 
+// maxFacetValues is how many values a facet lists, the most frequent first.
+const maxFacetValues = 50
+
+// lists are the values of each facet.
+func (f *facets) lists() map[string][]FacetCount {
+	out := make(map[string][]FacetCount, len(facetFields))
+	for _, field := range facetFields {
+		list := make([]FacetCount, 0, len(f.counts[field]))
+		for v, n := range f.counts[field] {
+			list = append(list, FacetCount{v, n})
+		}
+		slices.SortFunc(list, func(a, b FacetCount) int { return cmp.Or(b.Count-a.Count, strings.Compare(a.Value, b.Value)) })
+		out[field] = list[:min(len(list), maxFacetValues)]
+	}
+	return out
+}
+
+func (f *facets) join(g *facets) {
+	for field, values := range g.counts {
+		for v, n := range values {
+			f.count(field, v, n)
+		}
+	}
+}
+
+func (f *facets) count(field, value string, n int) {
+	if f.counts == nil {
+		f.counts = map[string]map[string]int{}
+	}
+	if f.counts[field] == nil {
+		f.counts[field] = map[string]int{}
+	}
+	f.counts[field][value] += n
+}
+
 func (f *facets) add(c *columns, docs []uint32) {
 	for i, field := range columnFacets {
 		n := make([]int, len(c.names[i]))
@@ -285,7 +353,7 @@ func (f *facets) add(c *columns, docs []uint32) {
 		}
 		for k, count := range n {
 			if count > 0 && c.names[i][k] != "" {
-				f.counts[field][c.names[i][k]] += count
+				f.count(field, c.names[i][k], count)
 			}
 		}
 	}
@@ -306,7 +374,7 @@ func (f *facets) add(c *columns, docs []uint32) {
 	}
 	for k, count := range tags {
 		if count > 0 {
-			f.counts["tag"][c.tagNames[k]] += count
+			f.count("tag", c.tagNames[k], count)
 		}
 	}
 	for i, count := range bands {
@@ -315,7 +383,7 @@ func (f *facets) add(c *columns, docs []uint32) {
 			name = confidenceBands[i].name
 		}
 		if count > 0 {
-			f.counts["confidence"][name] += count
+			f.count("confidence", name, count)
 		}
 	}
 }

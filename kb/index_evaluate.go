@@ -1,7 +1,9 @@
 package kb
 
 import (
+	"cmp"
 	"slices"
+	"sync"
 
 	"github.com/RoaringBitmap/roaring/v2"
 )
@@ -97,27 +99,38 @@ func (e *evaluation) phrase(q *seq, within *roaring.Bitmap) (*roaring.Bitmap, er
 			return candidates, nil
 		}
 	}
+	// The word that fewest documents have goes first: where it does not stand beside the next, the others are not looked at.
+	order := make([]int, len(q.slots))
 	streams := make([]*positions, len(q.slots))
 	for i, slot := range q.slots {
+		order[i] = i
 		var err error
 		if streams[i], err = slot.positions(e.seg, candidates); err != nil {
 			return nil, err
 		}
 	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(q.slots[b].idf, q.slots[a].idf) })
 	hits := &phraseHits{docs: roaring.New()}
-	lists := make([][]uint32, len(streams))
-	for it, n := candidates.Iterator(), 0; it.HasNext(); n++ {
+	var starts []uint32
+	for n, doc := range candidates.ToArray() {
 		if n%4096 == 4095 && e.s.ctx.Err() != nil {
 			return nil, e.s.ctx.Err()
 		}
-		doc := it.Next()
-		for i, st := range streams {
-			var err error
-			if lists[i], err = st.next(doc); err != nil {
+		for k, i := range order {
+			list, err := streams[i].next(doc)
+			if err != nil {
 				return nil, err
 			}
+			if k == 0 {
+				starts = firstStarts(starts[:0], list, uint32(i))
+			} else {
+				starts = keepStarts(starts, list, uint32(i))
+			}
+			if len(starts) == 0 {
+				break
+			}
 		}
-		if n := sideBySide(lists); n > 0 {
+		if n := len(starts); n > 0 {
 			hits.docs.Add(doc)
 			hits.count = append(hits.count, uint8(min(n, 255)))
 		}
@@ -126,39 +139,79 @@ func (e *evaluation) phrase(q *seq, within *roaring.Bitmap) (*roaring.Bitmap, er
 	return hits.docs, nil
 }
 
-// sideBySide counts the places where the first list has p, the second p+1, and so on.
-func sideBySide(lists [][]uint32) int {
-	n := 0
-next:
-	for _, p := range lists[0] {
-		for i, l := range lists[1:] {
-			if _, ok := slices.BinarySearch(l, p+uint32(i)+1); !ok {
-				continue next
-			}
+// firstStarts appends where a phrase may start whose word i stands at some positions.
+func firstStarts(starts, list []uint32, i uint32) []uint32 {
+	for _, p := range list {
+		if p >= i {
+			starts = append(starts, p-i)
 		}
-		n++
 	}
-	return n
+	return starts
 }
 
-// scores returns the score of each document, nil if the query has nothing to score by.
-func (e *evaluation) scores(p *plan, match *roaring.Bitmap, docs []uint32) ([]float32, error) {
+// keepStarts leaves those where word i stands at some of the positions. Both lists are in order.
+func keepStarts(starts, list []uint32, i uint32) []uint32 {
+	kept, k := starts[:0], 0
+	for _, p := range starts {
+		for k < len(list) && list[k] < p+i {
+			k++
+		}
+		if k == len(list) {
+			break
+		}
+		if list[k] == p+i {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+// scoreboard holds the scores of documents of a segment, by their number.
+type scoreboard struct{ of []float32 }
+
+// scoreboards are empty: zero everywhere.
+var scoreboards = sync.Pool{New: func() any { return &scoreboard{} }}
+
+func newScoreboard(docs int) *scoreboard {
+	b, _ := scoreboards.Get().(*scoreboard)
+	if len(b.of) < docs {
+		b.of = make([]float32, docs)
+	}
+	return b
+}
+
+// take returns a score and forgets it.
+func (b *scoreboard) take(doc uint32) float32 {
+	score := b.of[doc]
+	b.of[doc] = 0
+	return score
+}
+
+// release gives it back when all scores were taken.
+func (b *scoreboard) release() {
+	if b != nil {
+		scoreboards.Put(b)
+	}
+}
+
+// scores returns the scores of documents, nil if the query has nothing to score by. Only those in match have one.
+func (e *evaluation) scores(p *plan, match *roaring.Bitmap) (*scoreboard, error) {
 	if len(p.scoring) == 0 {
 		return nil, nil
 	}
-	scores := make([]float32, len(docs))
+	scores := newScoreboard(len(e.seg.columns.id))
 	for _, q := range p.scoring {
 		var err error
 		if len(q.slots) == 1 {
-			err = e.scoreSlot(q, match, docs, scores)
+			err = e.scoreSlot(q, match, scores)
 		} else {
-			e.scorePhrase(q, docs, scores)
+			e.scorePhrase(q, match, scores)
 		}
 		if err == nil && q.whole != nil {
-			err = e.bonus(q.whole, float32(wholeWeight*q.whole.idf), match, docs, scores)
+			err = e.bonus(q.whole, float32(wholeWeight*q.whole.idf), match, scores)
 		}
 		if err == nil && q.title != nil {
-			err = e.bonus(q.title, float32(titleWeight*q.idf), match, docs, scores)
+			err = e.bonus(q.title, float32(titleWeight*q.idf), match, scores)
 		}
 		if err != nil {
 			return nil, err
@@ -172,7 +225,7 @@ func (e *evaluation) saturation(doc uint32, count float64) float64 {
 	return count * (bm25K1 + 1) / (count + bm25K1*(1-bm25B+bm25B*length/e.s.avgLen))
 }
 
-func (e *evaluation) scoreSlot(q *seq, match *roaring.Bitmap, docs []uint32, scores []float32) error {
+func (e *evaluation) scoreSlot(q *seq, match *roaring.Bitmap, scores *scoreboard) error {
 	slot := q.slots[0]
 	for i, t := range slot.terms {
 		it, err := slot.frequencies(e.seg, i, match)
@@ -182,7 +235,7 @@ func (e *evaluation) scoreSlot(q *seq, match *roaring.Bitmap, docs []uint32, sco
 		if it == nil {
 			continue
 		}
-		k := 0
+		weight := q.idf * t.weight
 		for {
 			posting, err := it.Next()
 			if err != nil {
@@ -192,48 +245,32 @@ func (e *evaluation) scoreSlot(q *seq, match *roaring.Bitmap, docs []uint32, sco
 				break
 			}
 			doc := uint32(posting.Number())
-			for docs[k] < doc {
-				k++
-			}
-			scores[k] += float32(q.idf * t.weight * e.saturation(doc, float64(posting.Frequency())))
+			scores.of[doc] += float32(weight * e.saturation(doc, float64(posting.Frequency())))
 		}
 	}
 	return nil
 }
 
-func (e *evaluation) scorePhrase(q *seq, docs []uint32, scores []float32) {
+func (e *evaluation) scorePhrase(q *seq, match *roaring.Bitmap, scores *scoreboard) {
 	hits := e.phrases[q]
 	if hits == nil {
 		return
 	}
-	k, i := 0, 0
-	for it := hits.docs.Iterator(); it.HasNext(); i++ {
-		doc := it.Next()
-		for k < len(docs) && docs[k] < doc {
-			k++
-		}
-		if k == len(docs) {
-			return
-		}
-		if docs[k] == doc {
-			scores[k] += float32(q.idf * e.saturation(doc, float64(hits.count[i])))
+	for i, doc := range hits.docs.ToArray() {
+		if match.Contains(doc) {
+			scores.of[doc] += float32(q.idf * e.saturation(doc, float64(hits.count[i])))
 		}
 	}
 }
 
 // bonus adds to the score of the documents that a slot has.
-func (e *evaluation) bonus(slot *slot, weight float32, match *roaring.Bitmap, docs []uint32, scores []float32) error {
+func (e *evaluation) bonus(slot *slot, weight float32, match *roaring.Bitmap, scores *scoreboard) error {
 	b, err := slot.docs(e.seg)
 	if err != nil || b.IsEmpty() {
 		return err
 	}
-	k := 0
 	for it := roaring.And(match, b).Iterator(); it.HasNext(); {
-		doc := it.Next()
-		for docs[k] < doc {
-			k++
-		}
-		scores[k] += weight
+		scores.of[it.Next()] += weight
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package kb
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"sync"
 	"unicode/utf8"
 
-	bleveindex "github.com/blevesearch/bleve_index_api"
 	segment "github.com/blevesearch/scorch_segment_api/v2"
 	"github.com/blevesearch/vellum/levenshtein"
 )
@@ -25,8 +23,9 @@ type candidate struct {
 
 // expand runs over the terms of a field between two keys, all if they are nil, and collects those that an automaton takes.
 func (s *search) expand(field string, a segment.Automaton, from, to []byte, found map[string]*candidate) error {
-	for _, v := range s.segs {
-		d, err := v.dict(field)
+	bySegment := make([][]candidate, len(s.segs))
+	err := s.spread(s.workers(s.docs > docsAlone), func(_, seg int) error {
+		d, err := s.segs[seg].dict(field)
 		if err != nil {
 			return err
 		}
@@ -37,15 +36,23 @@ func (s *search) expand(field string, a segment.Automaton, from, to []byte, foun
 				return fmt.Errorf("read dictionary of field %s: %w", field, err)
 			}
 			if e == nil {
-				break
+				return nil
 			}
 			if n%1024 == 1023 && s.ctx.Err() != nil {
 				return s.ctx.Err()
 			}
-			if c, ok := found[e.Term]; ok {
-				c.count += e.Count
+			bySegment[seg] = append(bySegment[seg], candidate{e.Term, e.Count, 0})
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for _, some := range bySegment {
+		for i := range some {
+			if c, ok := found[some[i].term]; ok {
+				c.count += some[i].count
 			} else {
-				found[e.Term] = &candidate{e.Term, e.Count, 0}
+				found[some[i].term] = &some[i]
 			}
 		}
 	}
@@ -62,18 +69,12 @@ func (s *search) best(field string, found map[string]*candidate, weight func(*ca
 	slices.SortFunc(list, func(a, b *candidate) int {
 		return cmp.Or(cmp.Compare(rank(b), rank(a)), strings.Compare(a.term, b.term))
 	})
-	terms := make([]slotTerm, 0, min(len(list), maxExpansions))
-	for _, c := range list[:min(len(list), maxExpansions)] {
-		t, err := s.term(field, c.term)
-		if err != nil {
-			return nil, err
-		}
-		for i := range t {
-			t[i].weight = weight(c)
-		}
-		terms = append(terms, t...)
+	list = list[:min(len(list), maxExpansions)]
+	terms := make([]slotTerm, len(list))
+	for i, c := range list {
+		terms[i] = slotTerm{term: c.term, weight: weight(c)}
 	}
-	return terms, nil
+	return s.lookUp(field, terms)
 }
 
 func (s *search) prefix(field, prefix string) ([]slotTerm, error) {
@@ -143,69 +144,28 @@ func (s *search) unknown(field, text string, report bool) ([]slotTerm, error) {
 	return terms, err
 }
 
-// containing finds the terms that contain a text. Each segment's dictionary is written out once, separated by zeros, for
-// it: searching a few megabytes takes a millisecond, walking the automaton a hundred.
+// containing finds the terms that contain a text.
 func (s *search) containing(field, text string, found map[string]*candidate) error {
 	if field != textField {
 		return nil
 	}
-	needle := []byte(text)
 	for _, v := range s.segs {
-		dict, err := v.terms()
+		dict, err := v.columns.dictionaryOf(v.seg)
 		if err != nil {
 			return err
 		}
-		for i := 0; ; {
-			k := bytes.Index(dict[i:], needle)
-			if k < 0 {
-				break
-			}
-			from := bytes.LastIndexByte(dict[:i+k], 0) + 1
-			to := i + k + bytes.IndexByte(dict[i+k:], 0)
+		for term := range dict.containing([]byte(text)) {
 			if len(found) > 16*maxExpansions {
 				return nil
 			}
-			term := string(dict[from:to])
-			if c, ok := found[term]; ok {
+			if c, ok := found[string(term)]; ok {
 				c.count++
 			} else {
-				found[term] = &candidate{term, 1, 1}
+				found[string(term)] = &candidate{string(term), 1, 1}
 			}
-			i = to
 		}
 	}
 	return nil
-}
-
-func (v *segmentView) terms() ([]byte, error) {
-	c := v.columns
-	c.dictOnce.Do(func() {
-		var d segment.TermDictionary
-		if d, c.dictErr = v.seg.Dictionary(textField); c.dictErr != nil {
-			return
-		}
-		it := iterateTerms(d)
-		out := []byte{0}
-		for {
-			var e *bleveindex.DictEntry
-			if e, c.dictErr = it.Next(); c.dictErr != nil || e == nil {
-				break
-			}
-			out = append(append(out, e.Term...), 0)
-		}
-		c.dict = slices.Clip(out)
-	})
-	return c.dict, c.dictErr
-}
-
-// iterateTerms runs over all terms, without the counts if the segment can leave them out.
-func iterateTerms(d segment.TermDictionary) segment.DictionaryIterator {
-	if o, ok := d.(interface {
-		AutomatonIteratorOmitCount(a segment.Automaton, from, to []byte) segment.DictionaryIterator
-	}); ok {
-		return o.AutomatonIteratorOmitCount(nil, nil, nil)
-	}
-	return d.AutomatonIterator(nil, nil, nil)
 }
 
 // fuzzyBuilders make automata that take the words within some edits of a word. They are made when first needed.

@@ -22,7 +22,10 @@ type lull struct {
 	parts   atomic.Int32 // segments they added since merging last went on
 	once    sync.Once
 	closed  chan struct{}
+	merged  chan struct{} // one token: segments were merged
 }
+
+func newLull() *lull { return &lull{closed: make(chan struct{}), merged: make(chan struct{}, 1)} }
 
 // busy notes that a large batch of some segments begins. Use: defer l.busy(n)().
 func (l *lull) busy(parts int) func() {
@@ -58,9 +61,17 @@ var lulls sync.Map // *scorch.Scorch to *lull
 
 func init() {
 	scorch.RegistryEventCallbacks[lullEvents] = func(e scorch.Event) bool {
-		if e.Kind == scorch.EventKindPreMergeCheck {
-			if l, ok := lulls.Load(e.Scorch); ok {
-				l.(*lull).wait()
+		found, ok := lulls.Load(e.Scorch)
+		if !ok {
+			return true
+		}
+		switch l := found.(*lull); e.Kind {
+		case scorch.EventKindPreMergeCheck:
+			l.wait()
+		case scorch.EventKindMergerProgress:
+			select {
+			case l.merged <- struct{}{}:
+			default:
 			}
 		}
 		return true

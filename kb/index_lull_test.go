@@ -9,7 +9,7 @@ import (
 
 func TestMergingWaitsForALull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &lull{closed: make(chan struct{})}
+		l := newLull()
 		waited := func() time.Duration {
 			start := time.Now()
 			l.wait()

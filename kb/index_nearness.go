@@ -17,7 +17,7 @@ func (s *search) nearness(p *plan, best []*ranked) error {
 			words = append(words, q.slots...)
 		}
 	}
-	if len(words) < 2 {
+	if len(words) < 2 || p.onePhrase() {
 		return nil
 	}
 	n := min(len(best), nearest)
@@ -55,6 +55,11 @@ func (s *search) nearness(p *plan, best []*ranked) error {
 	}
 	slices.SortFunc(best[:n], compareFound)
 	return nil
+}
+
+// onePhrase says that every document has the words of the query side by side, so that they are equally near in all.
+func (p *plan) onePhrase() bool {
+	return len(p.scoring) == 1 && slices.ContainsFunc(p.must, func(c *condition) bool { return c.seq == p.scoring[0] })
 }
 
 // near rates how near words stand: each pair of neighbours of the query by its least distance, and all of them by the

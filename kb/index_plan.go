@@ -72,7 +72,7 @@ type segmentView struct {
 
 func (s *search) view(reader *scorch.IndexSnapshot) error {
 	segs := reader.Segments()
-	s.x.forget(segs)
+	s.x.forget(segs, len(segs)+8)
 	var words, all uint64
 	for i, snap := range segs {
 		c, err := s.x.columnsOf(snap)
@@ -84,6 +84,11 @@ func (s *search) view(reader *scorch.IndexSnapshot) error {
 		s.docs += int(snap.Count())
 		s.segs = append(s.segs, &segmentView{i, snap.Segment(), snap.Deleted(), c, map[string]segment.TermDictionary{}})
 	}
+	s.order = make([]int, len(s.segs))
+	for i := range s.order {
+		s.order[i] = i
+	}
+	slices.SortFunc(s.order, func(a, b int) int { return len(s.segs[b].columns.id) - len(s.segs[a].columns.id) })
 	s.avgLen = max(1, float64(words)/float64(max(all, 1)))
 	return nil
 }
@@ -299,25 +304,47 @@ func (s *search) term(field, term string) ([]slotTerm, error) {
 	if term == "" {
 		return nil, nil
 	}
-	t := slotTerm{term: term, weight: 1, lists: make([]segment.PostingsList, len(s.segs))}
-	for i, v := range s.segs {
-		d, err := v.dict(field)
-		if err != nil {
-			return nil, err
-		}
-		pl, err := d.PostingsList([]byte(term), nil, nil)
-		if err != nil {
-			return nil, fmt.Errorf("look up %q: %w", term, err)
-		}
-		if n := pl.Count(); n > 0 {
-			t.lists[i] = pl
-			t.count += n
-		}
+	return s.lookUp(field, []slotTerm{{term: term, weight: 1}})
+}
+
+// lookUp fills in who has some terms, and leaves those out that nobody has.
+func (s *search) lookUp(field string, terms []slotTerm) ([]slotTerm, error) {
+	lists := make([]segment.PostingsList, len(terms)*len(s.segs))
+	for i := range terms {
+		terms[i].lists = lists[i*len(s.segs):][:len(s.segs):len(s.segs)]
 	}
-	if t.count == 0 {
+	err := s.spread(s.workers(len(terms) > termsAlone), func(_, seg int) error {
+		d, err := s.segs[seg].dict(field)
+		if err != nil {
+			return err
+		}
+		for i := range terms {
+			pl, err := d.PostingsList([]byte(terms[i].term), nil, nil)
+			if err != nil {
+				return fmt.Errorf("look up %q: %w", terms[i].term, err)
+			}
+			if pl.Count() > 0 {
+				terms[i].lists[seg] = pl
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i := range terms {
+		for _, pl := range terms[i].lists {
+			if pl != nil {
+				terms[i].count += pl.Count()
+			}
+		}
+		s.postings += terms[i].count
+	}
+	terms = slices.DeleteFunc(terms, func(t slotTerm) bool { return t.count == 0 })
+	if len(terms) == 0 {
 		return nil, nil
 	}
-	return []slotTerm{t}, nil
+	return terms, nil
 }
 
 func (s *search) has(field, term string) (bool, error) {

@@ -109,9 +109,9 @@ func (p *positions) next(doc uint32) ([]uint32, error) {
 	p.list = p.list[:0]
 	lists := 0
 	for i, it := range p.its {
-		for p.at[i] != nil && uint32(p.at[i].Number()) < doc {
+		if p.at[i] != nil && uint32(p.at[i].Number()) < doc {
 			var err error
-			if p.at[i], err = it.Next(); err != nil {
+			if p.at[i], err = it.Advance(uint64(doc)); err != nil {
 				return nil, err
 			}
 		}

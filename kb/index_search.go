@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
-	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -126,9 +128,12 @@ type search struct {
 	sort  Sort
 	after *cursor
 
-	segs   []*segmentView
-	docs   int     // live
-	avgLen float64 // words of a document
+	segs  []*segmentView
+	order []int // of segments, the one with most documents first
+
+	docs     int     // live
+	avgLen   float64 // words of a document
+	postings uint64  // of all terms that were looked up: what the search costs
 
 	corrected []Correction
 	words     [][]string
@@ -215,89 +220,143 @@ func (w *worst) Pop() any {
 	return last
 }
 
-// deep reports whether the page lies behind the hits that nearness reorders. A page among them needs them all; behind them
-// the order is final.
-func (s *search) deep() bool { return s.after != nil && s.after.rank >= nearest }
+// deep reports whether the page lies behind the hits that nearness reorders, and after one that it did not. A page among them
+// needs them all, and so does the first behind them, whose cursor has what nearness made of the last; further on the order is final.
+func (s *search) deep() bool { return s.after != nil && s.after.rank > nearest }
 
 // collect finds all documents that match and returns the best of them, in order.
 func (s *search) collect(p *plan, res *IndexResult) ([]*ranked, error) {
-	deep := s.deep()
+	workers := s.workers(s.postings > postingsAlone)
+	parts := make([]collection, workers)
+	err := s.spread(workers, func(worker, seg int) error { return s.collectSegment(p, &parts[worker], seg) })
+	if err != nil {
+		return nil, err
+	}
+	all := &parts[0]
+	for i := range parts[1:] {
+		all.join(&parts[i+1])
+	}
+	res.Total = all.total
+	if s.o.Facets {
+		res.Facets = all.facets.lists()
+	}
+	slices.SortFunc(all.best, compareFound)
+	return all.best[:min(len(all.best), s.wanted())], nil
+}
+
+// Fewer are not worth a second goroutine.
+const (
+	postingsAlone = 20_000
+	termsAlone    = 64
+	docsAlone     = 5_000
+)
+
+// workers is how many goroutines share the segments.
+func (s *search) workers(many bool) int {
+	if !many {
+		return 1
+	}
+	return min(runtime.GOMAXPROCS(0), max(1, len(s.segs)))
+}
+
+// spread calls f for every segment, from some goroutines, the largest first, or all would wait for who takes that last. It returns
+// when all have returned.
+func (s *search) spread(workers int, f func(worker, seg int) error) error {
+	var next atomic.Int32
+	var wg sync.WaitGroup
+	errs := make([]error, workers)
+	work := func(worker int) (err error) {
+		defer recoverDamage(&err)()
+		for {
+			k := int(next.Add(1)) - 1
+			if k >= len(s.order) {
+				return nil
+			}
+			if err := s.ctx.Err(); err != nil {
+				return err
+			}
+			if err := f(worker, s.order[k]); err != nil {
+				return err
+			}
+		}
+	}
+	for i := 1; i < workers; i++ {
+		wg.Go(func() { errs[i] = work(i) })
+	}
+	errs[0] = work(0)
+	wg.Wait()
+	return cmp.Or(errs...)
+}
+
+// wanted is how many of the best documents are needed for the page.
+func (s *search) wanted() int {
 	want := s.o.Limit + s.o.Offset
 	if s.after != nil {
 		want = s.o.Limit
-		if !deep {
+		if !s.deep() {
 			want += s.after.rank
 		}
 	}
-	if !deep && s.sort.By == "" {
+	if !s.deep() && s.sort.By == "" {
 		want = max(want, nearest)
 	}
-	var best worst
-	counts := facets{map[string]map[string]int{}}
-	for _, f := range []string{"agent", "category", "creator", "status", "tag", "confidence"} {
-		counts.counts[f] = map[string]int{}
-	}
-	for i, seg := range s.segs {
-		if err := s.ctx.Err(); err != nil {
-			return nil, err
-		}
-		e := evaluation{s: s, seg: seg, phrases: map[*seq]*phraseHits{}}
-		match, err := e.all(p)
-		if err != nil {
-			return nil, err
-		}
-		if match.IsEmpty() {
-			continue
-		}
-		docs := match.ToArray()
-		res.Total += len(docs)
-		if s.o.Facets {
-			counts.add(seg.columns, docs)
-		}
-		scores, err := e.scores(p, match, docs)
-		if err != nil {
-			return nil, err
-		}
-		for k, doc := range docs {
-			f := ranked{seg: i, doc: doc, id: seg.columns.id[doc]}
-			if scores != nil {
-				f.score = float64(scores[k])
-			}
-			f.key = f.score
-			if s.sort.By != "" {
-				f.key = seg.columns.key(s.sort, doc)
-			} else if scores == nil {
-				f.key = seg.columns.key(Sort{By: "modified"}, doc)
-			}
-			if deep && !s.after.passed(&f) {
-				continue
-			}
-			if len(best) < want {
-				kept := f
-				heap.Push(&best, &kept)
-			} else if want > 0 && f.before(best[0]) {
-				*best[0] = f
-				heap.Fix(&best, 0)
-			}
-		}
-	}
-	if s.o.Facets {
-		res.Facets = map[string][]FacetCount{}
-		for field, values := range counts.counts {
-			list := make([]FacetCount, 0, len(values))
-			for v, n := range values {
-				list = append(list, FacetCount{v, n})
-			}
-			slices.SortFunc(list, func(a, b FacetCount) int { return cmp.Or(b.Count-a.Count, strings.Compare(a.Value, b.Value)) })
-			res.Facets[field] = list[:min(len(list), maxFacetValues)]
-		}
-	}
-	slices.SortFunc(best, compareFound)
-	return best, nil
+	return want
 }
 
-// maxFacetValues is how many values a facet lists, the most frequent first.
-const maxFacetValues = 50
+// collection is what was found in some segments.
+type collection struct {
+	total  int
+	best   worst
+	facets facets
+}
+
+func (c *collection) join(d *collection) {
+	c.total += d.total
+	c.best = append(c.best, d.best...)
+	c.facets.join(&d.facets)
+}
+
+func (s *search) collectSegment(p *plan, c *collection, i int) error {
+	seg, want, deep := s.segs[i], s.wanted(), s.deep()
+	e := evaluation{s: s, seg: seg, phrases: map[*seq]*phraseHits{}}
+	match, err := e.all(p)
+	if err != nil || match.IsEmpty() {
+		return err
+	}
+	docs := match.ToArray()
+	c.total += len(docs)
+	if s.o.Facets {
+		c.facets.add(seg.columns, docs)
+	}
+	scores, err := e.scores(p, match)
+	if err != nil {
+		return err
+	}
+	for _, doc := range docs {
+		f := ranked{seg: i, doc: doc, id: seg.columns.id[doc]}
+		if scores != nil {
+			f.score = float64(scores.take(doc))
+		}
+		f.key = f.score
+		if s.sort.By != "" {
+			f.key = seg.columns.key(s.sort, doc)
+		} else if scores == nil {
+			f.key = seg.columns.key(Sort{By: "modified"}, doc)
+		}
+		if deep && !s.after.passed(&f) {
+			continue
+		}
+		if len(c.best) < want {
+			kept := f
+			heap.Push(&c.best, &kept)
+		} else if want > 0 && f.before(c.best[0]) {
+			*c.best[0] = f
+			heap.Fix(&c.best, 0)
+		}
+	}
+	scores.release()
+	return nil
+}
 
 func compareFound(a, b *ranked) int {
 	switch {

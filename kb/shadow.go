@@ -34,11 +34,16 @@ func shadowOf(text []byte) shadow {
 		return nil
 	}
 	s := make(shadow, min(len(text)/64+1, shadowWords))
+	s.add(text)
+	return s
+}
+
+// add notes the groups of a text.
+func (s shadow) add(text []byte) {
 	for gram := range grams(text) {
 		i := s.place(gram)
 		s[i/64] |= 1 << (i % 64)
 	}
-	return s
 }
 
 func (s shadow) place(gram uint32) uint32 {
