@@ -211,14 +211,19 @@ func (s *service) report(ctx context.Context, r Run) {
 		case <-ctx.Done():
 		case <-time.After(reportAfter):
 		}
-		limited, cancel := context.WithTimeout(ctx, 2*time.Second)
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
 		lines, err := s.m.o.Tail(limited, s.key, r.ID, reportLines)
 		if err != nil || len(lines) == 0 {
 			return
 		}
 		r.Lines = lines
-		_ = s.post(ctx, linesMsg{r})
+		if ctx.Err() == nil && s.post(ctx, linesMsg{r}) == nil {
+			return
+		}
+		if !s.gone { // the owner has ended, because all are being stopped
+			_ = s.m.writer.save(limited, &change{key: s.key, runs: []Run{r}}) // the lines are in the log, too
+		}
 	})
 }
 

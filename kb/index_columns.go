@@ -54,25 +54,27 @@ func (x *BleveIndex) columnsOf(s *scorch.SegmentSnapshot) (*columns, error) {
 	return c, c.err
 }
 
-// forget drops the columns of segments that are gone, when there are more than some: searches under way may still use them.
+// forget drops the columns of segments that are gone, when there are more than some: searches under way may still use them. Numbers
+// of segments rise: those above the live ones have come since.
 func (x *BleveIndex) forget(live []*scorch.SegmentSnapshot, some int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if len(x.columns) <= len(live)+some {
 		return
 	}
-	keep := make(map[uint64]bool, len(live))
+	keep, newest := make(map[uint64]bool, len(live)), uint64(0)
 	for _, s := range live {
 		keep[s.Id()] = true
+		newest = max(newest, s.Id())
 	}
 	for id := range x.columns {
-		if !keep[id] {
+		if !keep[id] && id < newest {
 			delete(x.columns, id)
 		}
 	}
 }
 
-// keepWarm prepares new segments for searches until the index is closed: those it was opened with, and those that merging made.
+// keepWarm prepares segments for searches until the index is closed: those it was opened with, and those of batches and merges.
 func (x *BleveIndex) keepWarm() {
 	for {
 		x.warm()

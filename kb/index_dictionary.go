@@ -12,9 +12,9 @@ import (
 // engine's own automaton would take a hundred times as long as searching a few megabytes does. A shadow of each block says of
 // most texts that they are not in it.
 type dictionary struct {
-	text   []byte   // a zero before and behind each term, in the order of the bytes
-	ends   []int    // of the blocks; each ends with a zero, and the next begins behind it
-	blocks []shadow // nil for one that must always be looked through
+	text   []byte // a zero before and behind each term, in the order of the bytes
+	ends   []int  // of the blocks; each ends with a zero, and the next begins behind it
+	blocks []shadow
 }
 
 const (
@@ -44,7 +44,7 @@ func newDictionary(terms segment.DictionaryIterator) (*dictionary, error) {
 		block.add([]byte(e.Term))
 	}
 	end()
-	d.text = slices.Clip(d.text)
+	d.text = bytes.Clone(d.text) // as large as it is: it stays as long as the segment
 	return d, nil
 }
 
@@ -79,18 +79,19 @@ func (c *columns) dictionaryOf(seg segment.Segment) (*dictionary, error) {
 	c.dictOnce.Do(func() {
 		var all segment.TermDictionary
 		if all, c.dictErr = seg.Dictionary(textField); c.dictErr == nil {
-			c.dict, c.dictErr = newDictionary(iterateTerms(all))
+			c.dict, c.dictErr = newDictionary(iterateTerms(all, nil, nil, nil))
 		}
 	})
 	return c.dict, c.dictErr
 }
 
-// iterateTerms runs over all terms, without the counts if the segment can leave them out.
-func iterateTerms(d segment.TermDictionary) segment.DictionaryIterator {
+// iterateTerms runs over the terms between two keys that an automaton takes, all for nil, without counting if the segment can leave
+// that out.
+func iterateTerms(d segment.TermDictionary, a segment.Automaton, from, to []byte) segment.DictionaryIterator {
 	if o, ok := d.(interface {
 		AutomatonIteratorOmitCount(a segment.Automaton, from, to []byte) segment.DictionaryIterator
 	}); ok {
-		return o.AutomatonIteratorOmitCount(nil, nil, nil)
+		return o.AutomatonIteratorOmitCount(a, from, to)
 	}
-	return d.AutomatonIterator(nil, nil, nil)
+	return d.AutomatonIterator(a, from, to)
 }

@@ -19,17 +19,22 @@ type candidate struct {
 	term  string
 	count uint64
 	edits int
+	lists []segment.PostingsList // by segment; nil = not looked up
 }
 
 // expand runs over the terms of a field between two keys, all if they are nil, and collects those that an automaton takes.
 func (s *search) expand(field string, a segment.Automaton, from, to []byte, found map[string]*candidate) error {
-	bySegment := make([][]candidate, len(s.segs))
+	type entry struct {
+		term string
+		list segment.PostingsList
+	}
+	bySegment := make([][]entry, len(s.segs))
 	err := s.spread(s.workers(s.docs > docsAlone), func(_, seg int) error {
 		d, err := s.segs[seg].dict(field)
 		if err != nil {
 			return err
 		}
-		it := d.AutomatonIterator(a, from, to)
+		it := iterateTerms(d, a, from, to)
 		for n := 0; ; n++ {
 			e, err := it.Next()
 			if err != nil {
@@ -41,19 +46,26 @@ func (s *search) expand(field string, a segment.Automaton, from, to []byte, foun
 			if n%1024 == 1023 && s.ctx.Err() != nil {
 				return s.ctx.Err()
 			}
-			bySegment[seg] = append(bySegment[seg], candidate{e.Term, e.Count, 0})
+			// The engine's own count is wrong behind a term that stands in one document only.
+			pl, err := d.PostingsList([]byte(e.Term), nil, nil)
+			if err != nil {
+				return fmt.Errorf("look up %q: %w", e.Term, err)
+			}
+			bySegment[seg] = append(bySegment[seg], entry{e.Term, pl})
 		}
 	})
 	if err != nil {
 		return err
 	}
-	for _, some := range bySegment {
-		for i := range some {
-			if c, ok := found[some[i].term]; ok {
-				c.count += some[i].count
-			} else {
-				found[some[i].term] = &some[i]
+	for seg, entries := range bySegment {
+		for _, e := range entries {
+			c := found[e.term]
+			if c == nil {
+				c = &candidate{term: e.term, lists: make([]segment.PostingsList, len(s.segs))}
+				found[e.term] = c
 			}
+			c.lists[seg] = e.list
+			c.count += e.list.Count()
 		}
 	}
 	return nil
@@ -72,7 +84,7 @@ func (s *search) best(field string, found map[string]*candidate, weight func(*ca
 	list = list[:min(len(list), maxExpansions)]
 	terms := make([]slotTerm, len(list))
 	for i, c := range list {
-		terms[i] = slotTerm{term: c.term, weight: weight(c)}
+		terms[i] = slotTerm{term: c.term, weight: weight(c), lists: c.lists}
 	}
 	return s.lookUp(field, terms)
 }
@@ -161,7 +173,7 @@ func (s *search) containing(field, text string, found map[string]*candidate) err
 			if c, ok := found[string(term)]; ok {
 				c.count++
 			} else {
-				found[string(term)] = &candidate{string(term), 1, 1}
+				found[string(term)] = &candidate{term: string(term), count: 1, edits: 1}
 			}
 		}
 	}

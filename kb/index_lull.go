@@ -22,7 +22,7 @@ type lull struct {
 	parts   atomic.Int32 // segments they added since merging last went on
 	once    sync.Once
 	closed  chan struct{}
-	merged  chan struct{} // one token: segments were merged
+	merged  chan struct{} // one token: the engine has looked whether to merge, which it does after each batch
 }
 
 func newLull() *lull { return &lull{closed: make(chan struct{}), merged: make(chan struct{}, 1)} }

@@ -21,6 +21,7 @@ func (s *search) nearness(p *plan, best []*ranked) error {
 		return nil
 	}
 	n := min(len(best), nearest)
+	defer slices.SortFunc(best[:n], compareFound) // also when time is up
 	bySegment := make(map[int][]*ranked)
 	for _, f := range best[:n] {
 		bySegment[f.seg] = append(bySegment[f.seg], f)
@@ -53,7 +54,6 @@ func (s *search) nearness(p *plan, best []*ranked) error {
 			f.key = f.score
 		}
 	}
-	slices.SortFunc(best[:n], compareFound)
 	return nil
 }
 

@@ -130,6 +130,9 @@ func (s *search) compile() (*plan, error) {
 		}
 		p.must = append(p.must, &condition{seq: &seq{slots: []*slot{{field: "agent", terms: t}}}})
 	}
+	if len(p.must) == 0 {
+		s.postings += uint64(s.docs)
+	}
 	slices.SortStableFunc(p.must, func(a, b *condition) int { return a.cost() - b.cost() })
 	return p, nil
 }
@@ -138,6 +141,7 @@ func (s *search) compile() (*plan, error) {
 func (s *search) condition(c *clause, p *plan) (*condition, error) {
 	switch c.kind {
 	case kindRange:
+		s.postings += uint64(s.docs)
 		return &condition{rangeOf: c.field, lo: c.lo, hi: c.hi}, nil
 	case kindOr:
 		var or []*condition
@@ -307,24 +311,30 @@ func (s *search) term(field, term string) ([]slotTerm, error) {
 	return s.lookUp(field, []slotTerm{{term: term, weight: 1}})
 }
 
-// lookUp fills in who has some terms, and leaves those out that nobody has.
+// lookUp fills in who has those terms of which that is not known, and leaves out terms that nobody has.
 func (s *search) lookUp(field string, terms []slotTerm) ([]slotTerm, error) {
-	lists := make([]segment.PostingsList, len(terms)*len(s.segs))
+	var unknown []*slotTerm
 	for i := range terms {
-		terms[i].lists = lists[i*len(s.segs):][:len(s.segs):len(s.segs)]
+		if terms[i].lists == nil {
+			unknown = append(unknown, &terms[i])
+		}
 	}
-	err := s.spread(s.workers(len(terms) > termsAlone), func(_, seg int) error {
+	lists := make([]segment.PostingsList, len(unknown)*len(s.segs))
+	for i, t := range unknown {
+		t.lists = lists[i*len(s.segs):][:len(s.segs):len(s.segs)]
+	}
+	err := s.spread(s.workers(len(unknown) > termsAlone), func(_, seg int) error {
 		d, err := s.segs[seg].dict(field)
 		if err != nil {
 			return err
 		}
-		for i := range terms {
-			pl, err := d.PostingsList([]byte(terms[i].term), nil, nil)
+		for _, t := range unknown {
+			pl, err := d.PostingsList([]byte(t.term), nil, nil)
 			if err != nil {
-				return fmt.Errorf("look up %q: %w", terms[i].term, err)
+				return fmt.Errorf("look up %q: %w", t.term, err)
 			}
 			if pl.Count() > 0 {
-				terms[i].lists[seg] = pl
+				t.lists[seg] = pl
 			}
 		}
 		return nil

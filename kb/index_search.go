@@ -162,15 +162,18 @@ func (s *search) run() (res *IndexResult, err error) {
 		return nil, err
 	}
 	plan, err := s.compile()
-	if err != nil {
-		return nil, s.timeUp(err, res)
+	if err = s.timeUp(err, res); err != nil {
+		return nil, err
+	}
+	if res.Truncated {
+		return res, nil
 	}
 	res.Corrected, res.words = s.corrected, s.words
 	top, err := s.collect(plan, res)
 	if err = s.timeUp(err, res); err != nil {
 		return nil, err
 	}
-	if s.sort.By == "" && len(plan.scoring) > 0 && !s.deep() {
+	if s.sort.By == "" && len(plan.scoring) > 0 && !s.deep() && !res.Truncated {
 		if err := s.timeUp(s.nearness(plan, top), res); err != nil {
 			return nil, err
 		}
@@ -224,14 +227,12 @@ func (w *worst) Pop() any {
 // needs them all, and so does the first behind them, whose cursor has what nearness made of the last; further on the order is final.
 func (s *search) deep() bool { return s.after != nil && s.after.rank > nearest }
 
-// collect finds all documents that match and returns the best of them, in order.
+// collect finds all documents that match and returns the best of them, in order. When time is up, those of the segments that were
+// looked at come with the error.
 func (s *search) collect(p *plan, res *IndexResult) ([]*ranked, error) {
 	workers := s.workers(s.postings > postingsAlone)
 	parts := make([]collection, workers)
 	err := s.spread(workers, func(worker, seg int) error { return s.collectSegment(p, &parts[worker], seg) })
-	if err != nil {
-		return nil, err
-	}
 	all := &parts[0]
 	for i := range parts[1:] {
 		all.join(&parts[i+1])
@@ -241,7 +242,7 @@ func (s *search) collect(p *plan, res *IndexResult) ([]*ranked, error) {
 		res.Facets = all.facets.lists()
 	}
 	slices.SortFunc(all.best, compareFound)
-	return all.best[:min(len(all.best), s.wanted())], nil
+	return all.best[:min(len(all.best), s.wanted())], err
 }
 
 // Fewer are not worth a second goroutine.

@@ -1,6 +1,8 @@
 package kb
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"math/rand/v2"
@@ -178,5 +180,60 @@ func TestPhrasesAreCountedWhereverTheyStand(t *testing.T) {
 		if len(starts) != want {
 			t.Fatalf("%v is in %v %d times, got %v", phrase, text, want, starts)
 		}
+	}
+}
+
+// A word that stands once in one document, without a position, is kept in another form by the engine, which then miscounts all
+// terms behind it.
+func TestExpansionsAreCountedBehindARareWhole(t *testing.T) {
+	x := openIndex(t, t.TempDir())
+	var puts []*Parsed
+	for i := range 60 {
+		text := "aac"
+		switch {
+		case i == 0:
+			text = "aa-b"
+		case i < 4:
+			text = "aab"
+		}
+		puts = append(puts, parsed(fmt.Sprintf("d%02d", i), "", text))
+	}
+	apply(t, x, 1, puts[:30])
+	apply(t, x, 2, puts[30:])
+	reader, err := x.snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	s := &search{x: x, ctx: t.Context()}
+	if err := s.view(reader); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]*candidate{}
+	if err := s.expand(textField, nil, []byte("aa"), []byte("ab"), found); err != nil {
+		t.Fatal(err)
+	}
+	for term, want := range map[string]uint64{"aa": 1, "aa-b": 1, "aab": 3, "aac": 56} {
+		if c := found[term]; c == nil || c.count != want {
+			t.Errorf("%q: %+v, want %d documents", term, c, want)
+		}
+	}
+}
+
+func TestWhatWasFoundUntilTimeWasUpIsGiven(t *testing.T) {
+	x := openIndex(t, t.TempDir())
+	apply(t, x, 1, []*Parsed{parsed("a", "", "alpha"), parsed("b", "", "alpha beta")})
+	q, err := ParseQuery("alpha")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := x.Search(t.Context(), q, SearchOptions{Limit: 10, Time: 1})
+	if err != nil || r == nil || !r.Truncated || r.Total != 0 {
+		t.Errorf("without any time: %+v, %v", r, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := x.Search(ctx, q, SearchOptions{Limit: 10}); !errors.Is(err, context.Canceled) {
+		t.Errorf("of one who has gone: %v", err)
 	}
 }

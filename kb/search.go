@@ -149,6 +149,7 @@ func (s *Searcher) search(ctx context.Context, r Request) (*Result, error) {
 			return nil, err
 		}
 		res.Generation, res.Age = found.Generation, age(found.Applied)
+		res.Truncated = res.Truncated || found.Truncated
 		return res, nil
 	}
 	return s.show(ctx, q, found)

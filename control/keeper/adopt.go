@@ -127,6 +127,7 @@ func (k *keeper) adopt(m *message, files []*os.File) {
 		return
 	}
 	k.mu.Lock()
+	k.lostAt = time.Now()
 	r := k.runs[m.State.Run]
 	for r != nil && r.ending {
 		k.settled.Wait()

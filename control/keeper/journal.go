@@ -87,6 +87,7 @@ func openJournal(path string) (*journal, []*entryRun, error) {
 // resumeJournal goes on with a journal whose file was kept open over an upgrade.
 func resumeJournal(path string, f *os.File) (*journal, error) {
 	j := &journal{path: path, f: f, dirty: make(chan struct{}, 1)}
+	j.dirty <- struct{}{} // the last binary may not have come to it
 	var err error
 	if j.size, err = j.book.replay(io.NewSectionReader(f, 0, 1<<40)); err != nil {
 		return nil, fmt.Errorf("read journal: %w", err)

@@ -46,7 +46,7 @@ type keeper struct {
 	finishing int       // ends being dealt with
 	frozen    bool      // the binary is being replaced
 	given     bool      // of runs taken up, the daemon has handed over what it held
-	lostAt    time.Time // they were taken up
+	lostAt    time.Time // they were taken up, or the daemon has handed over one since
 	freeze    chan struct{}
 	quit      chan struct{} // closed: end, nothing runs
 	idleSince time.Time
@@ -122,7 +122,7 @@ func serve(ctx context.Context, c Config) error {
 	if handed != nil {
 		k.goOn(handed)
 	} else {
-		k.takeUp(k.journal.book.order)
+		k.takeUp(slices.Clone(k.journal.book.order)) // which it strikes runs from
 	}
 	k.watchEnds(ctx) // not before its pipes are read: an end closes them once nobody reads any more
 	go k.accept()
@@ -211,7 +211,7 @@ func (k *keeper) greet(c *conn, m *message) {
 	}
 	k.mu.Lock()
 	old := k.peer
-	k.peer = c
+	k.peer, k.lostAt = c, time.Now()
 	k.back()
 	var live []*run
 	for _, r := range k.runs {

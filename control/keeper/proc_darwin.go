@@ -112,7 +112,7 @@ func (k *keeper) reapAll() {
 	k.mu.Lock()
 	var live []*run
 	for _, r := range k.runs {
-		if r.exit == nil && r.pid != 0 && !r.foster {
+		if r.exit == nil && r.pid != 0 && isClosed(r.begun) {
 			live = append(live, r)
 		}
 	}

@@ -314,7 +314,7 @@ func (k *keeper) reapKnown() {
 	k.mu.Lock()
 	var live []*run
 	for _, r := range k.runs {
-		if r.exit == nil && r.pid != 0 && !r.foster {
+		if r.exit == nil && r.pid != 0 && isClosed(r.begun) {
 			live = append(live, r)
 		}
 	}
@@ -328,7 +328,7 @@ func (k *keeper) reapKnown() {
 
 func (k *keeper) byPIDLocked(pid int) *run {
 	for _, r := range k.runs {
-		if r.pid == pid && !r.foster && r.exit == nil {
+		if r.pid == pid && r.exit == nil && isClosed(r.begun) {
 			return r
 		}
 	}

@@ -250,6 +250,7 @@ func (k *keeper) spawn(r *run, stdout, stderr *os.File) error {
 		} else {
 			k.log.Error("wait for process", "run", r.id, "err", err)
 		}
+		<-r.begun
 		k.ended(r, e, nil)
 	}()
 	return nil

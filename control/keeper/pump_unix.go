@@ -46,7 +46,7 @@ func (k *keeper) move(r *run, f *os.File, i int, stream logs.Stream) {
 	}
 	if rest := r.rest[i]; rest != nil {
 		r.rest[i] = nil
-		if !k.insist(r, svc, stream, i, rest) {
+		if !k.insist(r, svc, stream, i, rest) && !r.isOver() {
 			return
 		}
 	}
@@ -71,7 +71,7 @@ func (k *keeper) move(r *run, f *os.File, i int, stream logs.Stream) {
 		}
 		rest := bytes.Clone(svc.take(stream, b))
 		k.buffers <- b[:cap(b)]
-		if len(rest) > 0 && !k.insist(r, svc, stream, i, rest) {
+		if len(rest) > 0 && !k.insist(r, svc, stream, i, rest) && !r.isOver() {
 			return
 		}
 	}
@@ -102,7 +102,7 @@ const (
 )
 
 // insist offers bytes to a log that does not take them until it does; the service waits meanwhile, nobody else. It returns
-// false when the pump must end: then the bytes were dropped with the run, or put aside for the binary that comes next.
+// false when they were dropped, because the run is over, or put aside for the binary that comes next.
 func (k *keeper) insist(r *run, svc *service, stream logs.Stream, i int, rest []byte) bool {
 	for {
 		if rest = svc.take(stream, rest); len(rest) == 0 {

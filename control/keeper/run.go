@@ -34,6 +34,7 @@ type run struct {
 	out, err *os.File // what it writes; nil = none
 	pumps    sync.WaitGroup
 	rest     [2][]byte     // read and not yet taken by the log, by stream: only while no pump runs
+	begun    chan struct{} // closed when its pipes are read: its end is not booked before, for that closes them; nil for a foster run
 	over     chan struct{} // closed when its tree is gone: what the log does not take now is dropped
 
 	warnings []string // of its start
@@ -52,9 +53,11 @@ func (r *run) state() control.RunState {
 }
 
 // isOver says whether its tree is gone, so that its pipes get nothing more of it.
-func (r *run) isOver() bool {
+func (r *run) isOver() bool { return isClosed(r.over) }
+
+func isClosed(c <-chan struct{}) bool {
 	select {
-	case <-r.over:
+	case <-c:
 		return true
 	default:
 		return false
@@ -65,7 +68,7 @@ func (r *run) isOver() bool {
 func (k *keeper) launch(l *control.LaunchSpec) (control.Started, error) {
 	r := &run{
 		id: l.Run, service: l.Service, gen: l.Gen, at: time.Now().UTC(), raw: l.Logs.Mode == "direct",
-		spec: l, over: make(chan struct{}),
+		spec: l, begun: make(chan struct{}), over: make(chan struct{}),
 	}
 	if err := k.enter(r); err != nil {
 		return control.Started{}, err
@@ -147,6 +150,7 @@ func (k *keeper) start(r *run) error {
 	svc.mark(fmt.Sprintf("start run=%s pid=%d", r.id, r.pid))
 	svc.started(r)
 	k.pump(r)
+	close(r.begun)
 	k.mu.Lock()
 	k.spawning--
 	now := k.peer
@@ -242,9 +246,13 @@ func (k *keeper) finish(r *run, exit *control.Exit) {
 	r.ending = false
 	peer := k.peer
 	r.proc.release()
-	k.finishing--
 	k.settled.Broadcast()
 	k.mu.Unlock()
+	defer func() { // only now: another binary would not tell it
+		k.mu.Lock()
+		k.finishing--
+		k.mu.Unlock()
+	}()
 	if peer != nil {
 		if err := peer.send(&message{Op: pushExit, Exit: exit}); err == nil {
 			return

@@ -126,10 +126,7 @@ func (s *service) close(r *run) {
 func (s *service) closeLocked() error {
 	w := s.w
 	s.w = nil
-	if s.flush != nil {
-		s.flush.Stop()
-		s.flush = nil
-	}
+	s.flushNever()
 	ferr := w.Finish(time.Now())
 	s.state = w.State()
 	return errors.Join(ferr, w.Close())
@@ -190,26 +187,40 @@ func (s *service) take(stream logs.Stream, b []byte) []byte {
 		return b[n:]
 	}
 	s.fault = ""
-	if s.w.Pending() && s.flush == nil {
-		s.flush = time.AfterFunc(flushAfter, s.flushPartial)
-	}
+	s.flushLater()
 	return nil
 }
 
 // flushAfter is how long an unfinished line may wait for its end.
 const flushAfter = 100 * time.Millisecond
 
+// flushLater sees to it that an unfinished line does not wait for ever. The caller holds the lock.
+func (s *service) flushLater() {
+	if s.flush == nil && s.w != nil && s.w.Pending() {
+		s.flush = time.AfterFunc(flushAfter, s.flushPartial)
+	}
+}
+
+// flushNever is for a writer that is handed over: what waits in it is written by whoever gets it. The caller holds the lock.
+func (s *service) flushNever() {
+	if s.flush != nil {
+		s.flush.Stop()
+		s.flush = nil
+	}
+}
+
 func (s *service) flushPartial() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.flush == nil { // it was too late to stop it
+		return
+	}
 	s.flush = nil
 	if s.w == nil {
 		return
 	}
 	_ = s.w.Flush(time.Now()) // an error comes again with the next bytes
-	if s.w.Pending() {
-		s.flush = time.AfterFunc(flushAfter, s.flushPartial)
-	}
+	s.flushLater()
 }
 
 // giveUp drops what the log has not taken when its run is over.

@@ -150,6 +150,10 @@ func (k *keeper) upgrade(c *conn, m *message) error {
 func (k *keeper) become(c *conn, m *message, live []*run) error {
 	syscall.ForkLock.Lock() // nobody forks while descriptors may be inherited
 	defer syscall.ForkLock.Unlock()
+	c.wmu.Lock() // no message is half out
+	defer c.wmu.Unlock()
+	k.journal.mu.Lock() // and it stays the same file
+	defer k.journal.mu.Unlock()
 	var kept []int
 	keep := func(f syscall.Conn) (int, error) {
 		raw, err := f.SyscallConn()
@@ -232,6 +236,11 @@ func (k *keeper) become(c *conn, m *message, live []*run) error {
 func (k *keeper) thaw(live []*run) {
 	k.mu.Lock()
 	k.freeze = make(chan struct{})
+	for _, s := range k.services {
+		s.mu.Lock()
+		s.flushLater()
+		s.mu.Unlock()
+	}
 	k.mu.Unlock()
 	for _, r := range live {
 		if r.exit != nil {
@@ -256,6 +265,7 @@ func (s *service) handOver() handedLog {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := handedLog{Held: s.held, Streak: s.streak, Drop: s.drop, State: s.state}
+	s.flushNever()
 	if s.w != nil {
 		h.Open, h.Conf, h.State = true, s.conf, s.w.State()
 		h.Conf.Buffers = nil
@@ -313,6 +323,7 @@ func (k *keeper) resume(mem int) (*handover, error) {
 			}
 			w.Restore(hs.State)
 			s.w = w
+			s.flushLater()
 		}
 	}
 	for i := range h.Runs {
@@ -320,6 +331,10 @@ func (k *keeper) resume(mem int) (*handover, error) {
 		r := &run{
 			id: n.ID, service: n.Service, gen: n.Gen, at: n.At, raw: n.Raw, foster: n.Foster, mine: n.Mine, told: n.Told, spec: n.Spec, pid: n.PID, ticks: n.Ticks,
 			group: n.Group, rest: n.Rest, logged: n.Logged, exit: n.Exit, over: make(chan struct{}),
+		}
+		if !r.foster { // no end is looked for before all of these are read again
+			r.begun = make(chan struct{})
+			close(r.begun)
 		}
 		if n.Out > 0 {
 			r.out = os.NewFile(uintptr(n.Out), "stdout")
