@@ -9,8 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -249,4 +251,128 @@ func TestAFullLogDiskHoldsBackOnlyItsWriter(t *testing.T) {
 		t.Errorf("the loud service: %+v", x)
 	}
 	r.numbered("loud", n)
+}
+
+// An end may come before whoever starts the process has come to reading its pipes.
+func TestWhatAProcessPrintsThatEndsAtOnceIsKept(t *testing.T) {
+	r := newRig(t)
+	var wg sync.WaitGroup
+	specs := make([]control.LaunchSpec, 60)
+	for i := range specs {
+		specs[i] = spec(fmt.Sprintf("brief%d", i), r.self(), "lines", "10", "0s", "3")
+		if i%2 == 1 {
+			specs[i].Umask = "077" // started by way of our own binary
+		}
+		wg.Go(func() {
+			if _, err := r.client.Launch(r.ctx(), specs[i]); err != nil {
+				t.Errorf("launch %s: %v", specs[i].Service, err)
+			}
+		})
+	}
+	wg.Wait()
+	for _, l := range specs {
+		if x := r.exit(l.Run); x.Code == nil || *x.Code != 3 {
+			t.Errorf("exit of %s: %+v", l.Service, x)
+		}
+		r.numbered(l.Service, 10)
+		b, _ := os.ReadFile(filepath.Join(r.logs, l.Service+".log"))
+		if start, end := bytes.Index(b, []byte(" start run=")), bytes.Index(b, []byte(" end run=")); start < 0 || end < start {
+			t.Errorf("%s: no start before its end:\n%s", l.Service, b)
+		}
+	}
+}
+
+// A keeper that was killed while it started services takes up those that live, whatever stands between them in the journal.
+func TestAStartThatNeverWasHidesNoOther(t *testing.T) {
+	var live []*exec.Cmd
+	for range 3 {
+		c := exec.Command("sleep", "1000")
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Process.Kill(); _ = c.Wait() })
+		live = append(live, c)
+	}
+	var runs []string
+	r := newRig(t, func(o *ClientOptions) {
+		if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		var journal []byte
+		add := func(e entry) {
+			b, err := json.Marshal(e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			journal = append(append(journal, b...), '\n')
+		}
+		for i, c := range live {
+			add(entry{Op: jBegin, Run: control.NewRunID(), Service: fmt.Sprintf("never%d", i), Gen: 1, BootID: BootID(), At: time.Now()})
+			id := control.NewRunID()
+			runs = append(runs, id)
+			_, _, born := procStat(c.Process.Pid)
+			add(entry{Op: jBegin, Run: id, Service: fmt.Sprintf("live%d", i), Gen: 1, BootID: BootID(), At: time.Now()})
+			add(entry{Op: jPID, Run: id, PID: c.Process.Pid, Ticks: born})
+		}
+		if err := os.WriteFile(filepath.Join(o.Dir, journalName), journal, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	})
+	states, err := r.client.Runs(r.ctx())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, id := range runs {
+		if !slices.ContainsFunc(states, func(s control.RunState) bool { return s.Run == id && s.PID == live[i].Process.Pid && s.Exit == nil }) {
+			t.Errorf("live%d is not known: %+v", i, states)
+		}
+	}
+	if len(states) != len(runs) {
+		t.Errorf("runs: %+v", states)
+	}
+}
+
+// An unfinished line is written once, and soon, also when the binary changes while it waits.
+func TestAnUnfinishedLineOutlivesAnUpgradeOnce(t *testing.T) {
+	r := newRig(t)
+	for i := range 10 {
+		l := spec(fmt.Sprintf("asks%d", i), "sh", "-c", "printf 'password: '; exec sleep 1000")
+		r.launch(l)
+		if err := r.client.Upgrade(r.ctx(), r.self()); err != nil {
+			t.Fatal(err)
+		}
+		r.until("the question is in the log", func() bool {
+			b, _ := os.ReadFile(filepath.Join(r.logs, l.Service+".log"))
+			return bytes.Contains(b, []byte("password: "))
+		})
+		if err := r.client.KillTree(r.ctx(), l.Run); err != nil {
+			t.Fatal(err)
+		}
+		r.exit(l.Run)
+		if got := r.text(l.Service); !slices.Equal(got, []string{"stdout password: "}) {
+			t.Errorf("%s: %q", l.Service, got)
+		}
+	}
+}
+
+// What the log never took of a run that is over is counted, also what had not been read by then.
+func TestWhatAFullDiskCostsIsCounted(t *testing.T) {
+	k, r, in := piped(t)
+	raw, err := in.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cerr := raw.Control(func(fd uintptr) { _, err = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeMax) }); cerr != nil || err != nil {
+		t.Skip("pipes cannot grow here: ", cerr, err)
+	}
+	if _, err := in.Write(bytes.Repeat([]byte(strings.Repeat("x", 99)+"\n"), 9000)); err != nil {
+		t.Fatal(err)
+	}
+	svc := k.serviceOf("s")
+	_ = svc.w.File().Close() // from here on the log takes nothing
+	k.pump(r)
+	k.drain(r)
+	if n := svc.counts(); n.Lines+n.Dropped != 9000 || n.Dropped == 0 {
+		t.Errorf("of 9000 lines %v are in the log and %v are counted as dropped", n.Lines, n.Dropped)
+	}
 }
