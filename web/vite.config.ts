@@ -7,10 +7,11 @@ import { defineConfig, type Plugin } from 'vite'
 type Bundle = Record<string, { type: string; fileName: string; facadeModuleId?: string | null; imports?: string[]; isEntry?: boolean; viteMetadata?: { importedCss: Set<string> } }>
 
 // Two things happen before the page's script has arrived: the theme is set, because a module would run after the first paint, and
-// what the page of this path needs besides is asked for, because the script would ask late. An inline script is not allowed by the
+// what the page of this path needs besides (its files, and the answers of early.json) is asked for, because the script would ask late. An inline script is not allowed by the
 // page's policy, so it is a file of its own with its content's hash in its name.
 function earlyScript(): Plugin {
   const routes: Record<string, string> = JSON.parse(readFileSync('src/routes.json', 'utf8'))
+  const asks: Record<string, string[]> = JSON.parse(readFileSync('src/early.json', 'utf8'))
   const closure = (bundle: Bundle, name: string, seen = new Set<string>()): Set<string> => {
     if (!seen.has(name) && bundle[name]) {
       seen.add(name)
@@ -27,9 +28,9 @@ function earlyScript(): Plugin {
     return [...new Set([...more, ...more.flatMap((name) => [...(bundle[name]!.viteMetadata?.importedCss ?? [])])])]
   }
   const script = (bundle: Bundle) => {
-    const pages = Object.entries(routes).map(([id, path]) => [path.replace(/:\w+/g, '[^/]+'), filesOf(bundle, id)] as const).filter(([, files]) => files.length > 0)
+    const pages = Object.entries(routes).map(([id, path]) => [path.replace(/:\w+/g, '[^/]+'), filesOf(bundle, id), asks[id] ?? []] as const).filter(([, files]) => files.length > 0)
     if (pages.length === 0) throw new Error('early script: no page was found in the bundle')
-    const source = readFileSync('src/early.js', 'utf8').replace('PAGES', JSON.stringify(pages))
+    const source = readFileSync('src/early.js', 'utf8').replace('PAGES', JSON.stringify(pages)).replace('EVERYWHERE', JSON.stringify(asks['']))
     return { source, file: `assets/early-${createHash('sha256').update(source).digest('hex').slice(0, 8)}.js` }
   }
   return {

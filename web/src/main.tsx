@@ -2,6 +2,7 @@ import { MantineProvider } from '@mantine/core'
 import { QueryClientProvider } from '@tanstack/react-query'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
+import { forgetAsked } from './api/early'
 import { App } from './App'
 import { live, runLive } from './live/store'
 import { loadPage } from './pages'
@@ -22,6 +23,7 @@ const mayAsk = codeOf(location.hash) === null // else not before the code was ta
 const ahead = mayAsk ? [loadPage(location.pathname, queryClient), queryClient.prefetchQuery(infoQuery), queryClient.prefetchQuery(meQuery)] : [loadPage(location.pathname)]
 const patience = new Promise((go) => setTimeout(go, 300))
 void Promise.race([Promise.all(ahead), patience]).then(() => {
+  forgetAsked()
   createRoot(document.getElementById('root')!).render(
     <StrictMode>
       <MantineProvider theme={theme} cssVariablesResolver={cssVariables} defaultColorScheme="auto" colorSchemeManager={schemeManager} getStyleNonce={() => nonce}>

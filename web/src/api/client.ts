@@ -1,6 +1,7 @@
 // The typed client of the REST API. Types come from openapi.json (npm run api); paths, parameters and answers are checked by
 // the compiler.
 import createClient from 'openapi-fetch'
+import { ask } from './early'
 import type { components, paths } from './schema'
 
 export type Schemas = components['schemas']
@@ -22,7 +23,7 @@ export class ApiError extends Error {
   }
 }
 
-export const api = createClient<paths>({ baseUrl: typeof location === 'undefined' ? 'http://localhost' : location.origin })
+export const api = createClient<paths>({ baseUrl: typeof location === 'undefined' ? 'http://localhost' : location.origin, fetch: ask })
 
 type Answer<T> = { data?: T; error?: unknown; response: Response }
 
@@ -41,7 +42,7 @@ export async function unwrap<T>(call: Promise<Answer<T>>): Promise<T> {
 /** Reads JSON from a path that openapi.json does not describe yet. */
 export async function getJSON<T>(path: string): Promise<T> {
   return unwrap<T>(
-    fetch(path, { headers: { Accept: 'application/json' } }).then(async (response) => {
+    ask(path, { headers: { Accept: 'application/json' } }).then(async (response) => {
       const body = await response.json().catch(() => undefined)
       return response.ok ? { data: body as T, response } : { error: body, response }
     }),

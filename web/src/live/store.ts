@@ -2,8 +2,9 @@
 // useCurves. Components never open sockets.
 import { useSyncExternalStore } from 'react'
 import { api, unwrap, type Service, type SystemFrame } from '../api/client'
+import { openSocket } from '../api/early'
 import { happened, loadHistory, mergeServices, newCurves, pushFrame, type Curves, type History } from './reduce'
-import { LiveSocket, type SocketOptions } from './socket'
+import { LiveSocket, type SocketLike, type SocketOptions } from './socket'
 
 export type Connection = 'connecting' | 'live' | 'lost'
 
@@ -98,7 +99,7 @@ export class LiveStore {
 const address = typeof location === 'undefined' ? '' : `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/api/live`
 
 export const live = new LiveStore({
-  socket: { url: address },
+  socket: { url: address, make: (url) => openSocket(url) as unknown as SocketLike },
   history: () => unwrap(api.GET('/api/system/history', { params: { query: { since: '900' } } })),
 })
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { openPage, startBrowser, startServer, until } from './rig.mjs'
 
@@ -26,6 +27,34 @@ test('the overview shows what the API says', async () => {
   await until('the CPU curve to say a value', async () => /Now: busy [\d.]+ %/.test(await page.getByRole('img', { name: /^CPU, last 15 minutes/ }).getAttribute('aria-label')))
   const { body } = await server.api('/api/events?limit=1')
   await page.locator('[data-testid="events"]').getByText(body.events[0].title).first().waitFor()
+  await page.close()
+})
+
+test('what the first picture needs is asked for once, before the script has arrived', async () => {
+  const early = JSON.parse(readFileSync(new URL('../../src/early.json', import.meta.url), 'utf8'))
+  const page = await browser.context.newPage()
+  const sockets = []
+  page.on('websocket', (w) => sockets.push(w.url()))
+  await page.addInitScript(() => {
+    const ask = window.fetch
+    window.asked = []
+    window.fetch = (input, init) => {
+      const path = typeof input === 'string' ? input : input.url.slice(location.origin.length)
+      window.asked.push({ path, at: performance.now(), head: document.body === null })
+      return ask(input, init)
+    }
+  })
+  await page.goto(server.url)
+  await page.locator('[data-testid="events"] li').first().waitFor()
+  await page.locator('[data-testid="numbers"]').getByText(/ %$/).first().waitFor()
+  const asked = await page.evaluate(() => window.asked)
+  for (const path of [...early[''], ...early.overview]) {
+    const [first, second] = asked.filter((e) => e.path === path)
+    assert.ok(first?.head, `${path} is asked for when the head is read: ${JSON.stringify(asked)}`)
+    assert.ok(!second || second.at > first.at + 4_000, `${path} at ${first.at} and again at ${second?.at}`) // polling
+  }
+  assert.equal(sockets.length, 1)
+  assert.equal(await page.evaluate(() => window.ccAsked ?? window.ccSocket), undefined)
   await page.close()
 })
 
