@@ -91,7 +91,7 @@ func contestants(ctx context.Context, o *options) ([]contestant, error) {
 		if path, err := installPM2(ctx, o.cache); err != nil {
 			say("WITHOUT pm2: %v", err)
 		} else {
-			all = append(all, contestant{name: "pm2", version: lastLine(path, "--version"), make: func(helper string) manager { return &pm2{binary: path, helper: helper} }})
+			all = append(all, contestant{name: "pm2", version: pm2Version(path), make: func(helper string) manager { return &pm2{binary: path, helper: helper} }})
 		}
 	}
 	packaged("runit", "runit", func(helper string) manager { return &folders{style: runit, helper: helper} }, "runsvdir", "runsv", "svlogd", "sv")
@@ -110,20 +110,6 @@ func firstLine(binary string, args ...string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	line, _, _ = strings.Cut(line, " (")
 	return line
-}
-
-func lastLine(binary string, args ...string) string {
-	cmd := exec.Command(binary, args...)
-	dir, err := os.MkdirTemp("", "controlcenter-bench-")
-	if err != nil {
-		return ""
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	cmd.Env = append(os.Environ(), "PM2_HOME="+dir)
-	out, _ := cmd.Output()
-	sweep(dir) // it may have started its daemon
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	return lines[len(lines)-1]
 }
 
 // run runs a command to its end and says what it printed when it failed.

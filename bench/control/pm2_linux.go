@@ -40,6 +40,16 @@ func installPM2(ctx context.Context, cache string) (string, error) {
 	return path, run(ctx, nil, "npm", "install", "--prefix", cache, "--no-audit", "--no-fund", "--silent", "pm2@7")
 }
 
+// pm2Version reads the version of an installed pm2: asking the program would start its daemon.
+func pm2Version(binary string) string {
+	b, _ := os.ReadFile(filepath.Join(filepath.Dir(binary), "../pm2/package.json"))
+	var p struct {
+		Version string `json:"version"`
+	}
+	_ = json.Unmarshal(b, &p) // without it the report has no version
+	return p.Version
+}
+
 func (m *pm2) home() string { return filepath.Join(m.dir, "home") }
 func (m *pm2) env() []string {
 	return []string{"PM2_HOME=" + m.home(), "PM2_DISCRETE_MODE=true", "NO_UPDATE_NOTIFIER=1"}
