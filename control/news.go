@@ -218,12 +218,7 @@ func (s *service) report(ctx context.Context, r Run) {
 			return
 		}
 		r.Lines = lines
-		if ctx.Err() == nil && s.post(ctx, linesMsg{r}) == nil {
-			return
-		}
-		if !s.gone { // the owner has ended, because all are being stopped
-			_ = s.m.writer.save(limited, &change{key: s.key, runs: []Run{r}}) // the lines are in the log, too
-		}
+		_ = s.post(limited, linesMsg{r}) // also when all are being stopped: see run
 	})
 }
 

@@ -150,7 +150,10 @@ func (s *service) async(f func()) { s.wg.Go(f) }
 // run is the owner.
 func (s *service) run(ctx context.Context) {
 	defer close(s.done)
-	defer s.wg.Wait()
+	defer func() {
+		s.wg.Wait()
+		s.lastLines(context.WithoutCancel(ctx))
+	}()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	timer := func() *time.Timer { t := time.NewTimer(time.Hour); t.Stop(); return t }
@@ -184,6 +187,20 @@ func (s *service) run(ctx context.Context) {
 			s.retry = true
 		}
 		s.commit(ctx)
+	}
+}
+
+// lastLines writes what was reported of crashes when the owner had ended already.
+func (s *service) lastLines(ctx context.Context) {
+	for {
+		select {
+		case msg := <-s.inbox:
+			if lines, ok := msg.(linesMsg); ok && !s.gone {
+				_ = s.m.writer.save(ctx, &change{key: s.key, runs: []Run{lines.run}}) // they are in the log, too
+			}
+		default:
+			return
+		}
 	}
 }
 

@@ -54,21 +54,19 @@ func (x *BleveIndex) columnsOf(s *scorch.SegmentSnapshot) (*columns, error) {
 	return c, c.err
 }
 
-// forget drops the columns of segments that are gone, when there are more than some: searches under way may still use them. Numbers
-// of segments rise: those above the live ones have come since.
+// forget drops the columns of segments that are gone, when there are more than some: searches under way may still use them.
 func (x *BleveIndex) forget(live []*scorch.SegmentSnapshot, some int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if len(x.columns) <= len(live)+some {
 		return
 	}
-	keep, newest := make(map[uint64]bool, len(live)), uint64(0)
+	keep := make(map[uint64]bool, len(live))
 	for _, s := range live {
 		keep[s.Id()] = true
-		newest = max(newest, s.Id())
 	}
 	for id := range x.columns {
-		if !keep[id] && id < newest {
+		if !keep[id] {
 			delete(x.columns, id)
 		}
 	}
@@ -123,7 +121,10 @@ func (x *BleveIndex) warm() {
 			return
 		}
 	}
-	x.forget(reader.Segments(), 0)
+	if now, lerr := x.snapshot(); lerr == nil { // what has come meanwhile stays
+		x.forget(now.Segments(), 0)
+		_ = now.Close()
+	}
 }
 
 var errColumns = errors.New("the columns of a document are cut off")

@@ -19,22 +19,18 @@ type candidate struct {
 	term  string
 	count uint64
 	edits int
-	lists []segment.PostingsList // by segment; nil = not looked up
 }
 
 // expand runs over the terms of a field between two keys, all if they are nil, and collects those that an automaton takes.
 func (s *search) expand(field string, a segment.Automaton, from, to []byte, found map[string]*candidate) error {
-	type entry struct {
-		term string
-		list segment.PostingsList
-	}
-	bySegment := make([][]entry, len(s.segs))
+	bySegment := make([][]candidate, len(s.segs))
 	err := s.spread(s.workers(s.docs > docsAlone), func(_, seg int) error {
 		d, err := s.segs[seg].dict(field)
 		if err != nil {
 			return err
 		}
 		it := iterateTerms(d, a, from, to)
+		var list segment.PostingsList // used again: a short prefix stands for a hundred thousand terms
 		for n := 0; ; n++ {
 			e, err := it.Next()
 			if err != nil {
@@ -47,25 +43,22 @@ func (s *search) expand(field string, a segment.Automaton, from, to []byte, foun
 				return s.ctx.Err()
 			}
 			// The engine's own count is wrong behind a term that stands in one document only.
-			pl, err := d.PostingsList([]byte(e.Term), nil, nil)
-			if err != nil {
+			if list, err = d.PostingsList([]byte(e.Term), nil, list); err != nil {
 				return fmt.Errorf("look up %q: %w", e.Term, err)
 			}
-			bySegment[seg] = append(bySegment[seg], entry{e.Term, pl})
+			bySegment[seg] = append(bySegment[seg], candidate{e.Term, list.Count(), 0})
 		}
 	})
 	if err != nil {
 		return err
 	}
-	for seg, entries := range bySegment {
-		for _, e := range entries {
-			c := found[e.term]
-			if c == nil {
-				c = &candidate{term: e.term, lists: make([]segment.PostingsList, len(s.segs))}
-				found[e.term] = c
+	for _, some := range bySegment {
+		for i := range some {
+			if c, ok := found[some[i].term]; ok {
+				c.count += some[i].count
+			} else {
+				found[some[i].term] = &some[i]
 			}
-			c.lists[seg] = e.list
-			c.count += e.list.Count()
 		}
 	}
 	return nil
@@ -84,7 +77,7 @@ func (s *search) best(field string, found map[string]*candidate, weight func(*ca
 	list = list[:min(len(list), maxExpansions)]
 	terms := make([]slotTerm, len(list))
 	for i, c := range list {
-		terms[i] = slotTerm{term: c.term, weight: weight(c), lists: c.lists}
+		terms[i] = slotTerm{term: c.term, weight: weight(c)}
 	}
 	return s.lookUp(field, terms)
 }

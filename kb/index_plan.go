@@ -311,30 +311,24 @@ func (s *search) term(field, term string) ([]slotTerm, error) {
 	return s.lookUp(field, []slotTerm{{term: term, weight: 1}})
 }
 
-// lookUp fills in who has those terms of which that is not known, and leaves out terms that nobody has.
+// lookUp fills in who has some terms, and leaves out those that nobody has.
 func (s *search) lookUp(field string, terms []slotTerm) ([]slotTerm, error) {
-	var unknown []*slotTerm
+	lists := make([]segment.PostingsList, len(terms)*len(s.segs))
 	for i := range terms {
-		if terms[i].lists == nil {
-			unknown = append(unknown, &terms[i])
-		}
+		terms[i].lists = lists[i*len(s.segs):][:len(s.segs):len(s.segs)]
 	}
-	lists := make([]segment.PostingsList, len(unknown)*len(s.segs))
-	for i, t := range unknown {
-		t.lists = lists[i*len(s.segs):][:len(s.segs):len(s.segs)]
-	}
-	err := s.spread(s.workers(len(unknown) > termsAlone), func(_, seg int) error {
+	err := s.spread(s.workers(len(terms) > termsAlone), func(_, seg int) error {
 		d, err := s.segs[seg].dict(field)
 		if err != nil {
 			return err
 		}
-		for _, t := range unknown {
-			pl, err := d.PostingsList([]byte(t.term), nil, nil)
+		for i := range terms {
+			pl, err := d.PostingsList([]byte(terms[i].term), nil, nil)
 			if err != nil {
-				return fmt.Errorf("look up %q: %w", t.term, err)
+				return fmt.Errorf("look up %q: %w", terms[i].term, err)
 			}
 			if pl.Count() > 0 {
-				t.lists[seg] = pl
+				terms[i].lists[seg] = pl
 			}
 		}
 		return nil

@@ -81,19 +81,26 @@ func TestFileThatLeavesAndArrivesLaterKeepsItsID(t *testing.T) {
 	writeFile(t, filepath.Join(root, "b/y.md"), "# stays\n")
 	makeOld(t, root)
 	r, until := watching(t, root, time.Minute)
-	id := r.ids()["a/x.md"]
-	if err := os.Rename(filepath.Join(root, "a/x.md"), filepath.Join(outside, "x.md")); err != nil {
-		t.Fatal(err)
+	at := "a/x.md"
+	for try := range 10 { // one that was slower than the wait says nothing
+		id, next := r.ids()[at], fmt.Sprintf("b/z%d.md", try)
+		began := time.Now()
+		if err := os.Rename(filepath.Join(root, at), filepath.Join(outside, "x.md")); err != nil {
+			t.Fatal(err)
+		}
+		seen := fmt.Sprintf("a/seen%d.md", try)
+		r.write(seen, doc(try))
+		until("saved file", func() bool { return r.cat.at(keyOf("main", seen)) != nil })
+		if err := os.Rename(filepath.Join(outside, "x.md"), filepath.Join(root, next)); err != nil {
+			t.Fatal(err)
+		}
+		until("moved file", func() bool { return r.cat.at(keyOf("main", at)) == nil && r.cat.at(keyOf("main", next)) != nil })
+		if at = next; time.Since(began) < leavingQuiet {
+			check(t, "id", r.ids()[next], id)
+			return
+		}
 	}
-	r.write("a/seen.md", doc(1))
-	until("saved file", func() bool { return r.cat.at(keyOf("main", "a/seen.md")) != nil })
-	if err := os.Rename(filepath.Join(outside, "x.md"), filepath.Join(root, "b/z.md")); err != nil {
-		t.Fatal(err)
-	}
-	until("moved file", func() bool {
-		return r.cat.at(keyOf("main", "a/x.md")) == nil && r.cat.at(keyOf("main", "b/z.md")) != nil
-	})
-	check(t, "id", r.ids()["b/z.md"], id)
+	t.Skip("this machine is too busy")
 }
 
 func TestIDTakenOverWhileItsFileLeavesIsOfOneFile(t *testing.T) {

@@ -22,8 +22,8 @@ runLive()
 const mayAsk = codeOf(location.hash) === null // else not before the code was taken
 const ahead = mayAsk ? [loadPage(location.pathname, queryClient), queryClient.prefetchQuery(infoQuery), queryClient.prefetchQuery(meQuery)] : [loadPage(location.pathname)]
 const patience = new Promise((go) => setTimeout(go, 300))
+void Promise.all(ahead).finally(forgetAsked)
 void Promise.race([Promise.all(ahead), patience]).then(() => {
-  forgetAsked()
   createRoot(document.getElementById('root')!).render(
     <StrictMode>
       <MantineProvider theme={theme} cssVariablesResolver={cssVariables} defaultColorScheme="auto" colorSchemeManager={schemeManager} getStyleNonce={() => nonce}>

@@ -64,6 +64,7 @@ test('a socket that is closed by then, or of another address, is not taken', asy
   early.readyState = 3
   page.ccSocket = { socket: early as unknown as WebSocket, got: [] }
   expect(openSocket('ws://h/api/live')).not.toBe(early)
+  expect(page.ccAsked).toBe(undefined) // what was answered before that is old
   page.ccSocket = { socket: new FakeSocket('ws://other/api/live') as unknown as WebSocket, got: [] }
   expect(openSocket('ws://h/api/live').url).toBe('ws://h/api/live')
 })

@@ -35,7 +35,11 @@ export function forgetAsked() {
 export function openSocket(url: string): WebSocket {
   const early = page?.ccSocket
   if (page) page.ccSocket = undefined
-  if (!early || early.socket.url !== url || early.socket.readyState > WebSocket.OPEN) return new WebSocket(url)
+  if (!early || early.socket.url !== url) return new WebSocket(url)
+  if (early.socket.readyState > WebSocket.OPEN) { // the server was restarted meanwhile
+    forgetAsked()
+    return new WebSocket(url)
+  }
   const { socket, got } = early
   queueMicrotask(() => { // by then who asked listens
     if (socket.readyState === WebSocket.OPEN) socket.onopen?.(new Event('open'))

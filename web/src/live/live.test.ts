@@ -126,6 +126,23 @@ test('history and frames overlap without doubling points', () => {
   expect(c.ring.length).toBe(5)
 })
 
+test('a history that is too old by the time the socket is open is asked for again', async () => {
+  const t0 = Date.UTC(2026, 0, 1)
+  let asked = 0
+  const history = () => {
+    asked++
+    return Promise.resolve({ timestamps: [t0 + 2_000 + (asked - 1) * 8_000], series: { cpu_percent: [asked] }, cores: [[asked]] } as unknown as History)
+  }
+  const store = new LiveStore({ socket: { url: '', make: () => new FakeSocket() }, history })
+  store.start()
+  newest().onopen!()
+  newest().onmessage!({ data: JSON.stringify(frame(t0 + 10_000)) }) // before the history: the script came late
+  for (let i = 0; i < 10; i++) await Promise.resolve()
+  expect(asked).toBe(2)
+  expect(store.curves.ring.column(1)[0]).toBe(2)
+  store.stop()
+})
+
 test('services that did not change stay the same objects', () => {
   const old = [service('a'), service('b')]
   expect(mergeServices(old, [service('a', { uptime_seconds: 9 }), service('b')])).toBe(old)

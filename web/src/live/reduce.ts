@@ -43,11 +43,12 @@ export function pushFrame(c: Curves, f: SystemFrame) {
   c.version++
 }
 
-/** Replaces the curves by the server's own memory: at the start, and after the connection was lost. */
-export function loadHistory(c: Curves, h: History) {
+/** Replaces the curves by the server's own memory: at the start, and after the connection was lost. Says whether it was new enough. */
+export function loadHistory(c: Curves, h: History): boolean {
   const times = h.timestamps ?? []
   const newest = c.ring.length ? c.ring.last(0) : 0
-  if (times.length === 0 || times[times.length - 1]! / 1000 < newest - 4) return // older than what is here
+  if (times.length > 0 && times[times.length - 1]! / 1000 < newest - 4) return false // older than what is here
+  if (times.length === 0) return true // the server has just begun
   const columns = COLUMNS.map((name) => (h.series ?? {})[FROM_HISTORY[name]] ?? [])
   c.ring.clear()
   times.slice(-POINTS).forEach((t, i, kept) => {
@@ -61,6 +62,7 @@ export function loadHistory(c: Curves, h: History) {
     c.cores.push([t / 1000, ...cores.map((col) => col?.[at])])
   })
   c.version++
+  return true
 }
 
 /** Keeps the identity of services that did not change in what is shown, so that their rows are not drawn again. */

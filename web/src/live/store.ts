@@ -42,8 +42,8 @@ export class LiveStore {
   }
 
   start = () => {
+    this.socket.start() // first: where the one of before is closed by now, what was asked for with it is old
     this.first = this.fill() // both at once: the first picture needs both
-    this.socket.start()
   }
   stop = () => this.socket.stop()
   hurry = () => this.socket.hurry()
@@ -66,9 +66,9 @@ export class LiveStore {
 
   private async fill(): Promise<boolean> {
     try {
-      loadHistory(this.curves, await this.o.history())
+      const taken = loadHistory(this.curves, await this.o.history())
       this.set({})
-      return true
+      return taken
     } catch {
       return false // the curves begin with what the socket brings; a page that needs the history says so itself
     }
