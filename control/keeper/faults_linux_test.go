@@ -32,29 +32,31 @@ func flood(args []string) {
 	os.Exit(0)
 }
 
-// On a machine so busy that the pumps get no turn before a run is over, what is in its pipes is read nevertheless; and a
-// stranger who holds the other end, and goes on writing, keeps nobody from ending.
-func TestWhatIsInAPipeIsReadHoweverLate(t *testing.T) {
-	k, r, in := piped(t)
+// fill makes a pipe as large as may be and writes 9000 lines into it, which is more than one read takes.
+func fill(t *testing.T, in *os.File) {
+	t.Helper()
 	raw, err := in.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := raw.Control(func(fd uintptr) { _, err = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeMax) }); err != nil {
+	if cerr := raw.Control(func(fd uintptr) { _, err = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeMax) }); cerr != nil || err != nil {
+		t.Skip("pipes cannot grow here: ", cerr, err)
+	}
+	if _, err := in.Write(bytes.Repeat([]byte(strings.Repeat("x", 99)+"\n"), 9000)); err != nil {
 		t.Fatal(err)
 	}
-	if err != nil {
-		t.Skip("pipes cannot grow here: ", err)
-	}
+}
+
+// On a machine so busy that the pumps get no turn before a run is over, what is in its pipes is read nevertheless; and a
+// stranger who holds the other end, and goes on writing, keeps nobody from ending.
+func TestWhatIsInAPipeIsReadHoweverLate(t *testing.T) {
+	k, r, in := piped(t)
+	fill(t, in)
 	var held [][]byte
 	for range cap(k.buffers) {
 		held = append(held, <-k.buffers)
 	}
 	k.pump(r)
-	text := bytes.Repeat([]byte(strings.Repeat("x", 99)+"\n"), 9000) // more than one read takes
-	if _, err := in.Write(text); err != nil {
-		t.Fatal(err)
-	}
 	drained := make(chan struct{})
 	go func() { k.drain(r); close(drained) }()
 	<-r.over
@@ -358,16 +360,7 @@ func TestAnUnfinishedLineOutlivesAnUpgradeOnce(t *testing.T) {
 // What the log never took of a run that is over is counted, also what had not been read by then.
 func TestWhatAFullDiskCostsIsCounted(t *testing.T) {
 	k, r, in := piped(t)
-	raw, err := in.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if cerr := raw.Control(func(fd uintptr) { _, err = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeMax) }); cerr != nil || err != nil {
-		t.Skip("pipes cannot grow here: ", cerr, err)
-	}
-	if _, err := in.Write(bytes.Repeat([]byte(strings.Repeat("x", 99)+"\n"), 9000)); err != nil {
-		t.Fatal(err)
-	}
+	fill(t, in)
 	svc := k.serviceOf("s")
 	_ = svc.w.File().Close() // from here on the log takes nothing
 	k.pump(r)
