@@ -91,7 +91,8 @@ func crash(ctx context.Context, o *options, s *stand, f *figures) error {
 	for i := range crashing {
 		wg.Go(func() {
 			id, after := fmt.Sprintf("c%d", i), int64(0)
-			err := pause(ctx, time.Duration(i)*settled/crashing)
+			// One at a time: all have begun together, and each is killed so long after its start.
+			err := pause(ctx, settled+time.Duration(i)*settled/crashing)
 			for range o.kills / crashing {
 				if err != nil {
 					break
