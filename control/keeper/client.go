@@ -156,7 +156,7 @@ func (c *Client) session(ctx context.Context, cn *conn, first bool) error {
 	after.Go(func() { c.afterHello(ctx, cn, hello, first) })
 	defer c.part(cn)
 	for {
-		m, files, err := cn.receive()
+		m, fds, err := cn.receive()
 		if err != nil {
 			return fmt.Errorf("the keeper has hung up: %w", err)
 		}
@@ -168,8 +168,9 @@ func (c *Client) session(ctx context.Context, cn *conn, first bool) error {
 			case <-ctx.Done():
 			}
 		case pushRun:
-			c.hold(m, files)
+			c.hold(m, fds)
 		default:
+			closeFDs(fds...)
 			c.mu.Lock()
 			answer := c.waiting[m.ID]
 			delete(c.waiting, m.ID)

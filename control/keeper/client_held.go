@@ -15,30 +15,30 @@ import (
 type held struct {
 	state control.RunState
 	spec  *control.LaunchSpec
-	files map[string]*os.File // out, err, pid
-	mine  bool                // its keeper is dead and this process is its parent now
-	ended *ending             // how it ended, if we were its parent
+	fds   map[string]int // out, err, pid
+	mine  bool           // its keeper is dead and this process is its parent now
+	ended *ending        // how it ended, if we were its parent
 }
 
 func (h *held) close() {
-	for _, f := range h.files {
-		_ = f.Close()
+	for _, fd := range h.fds {
+		closeFDs(fd)
 	}
-	h.files = nil
+	h.fds = nil
 }
 
 // hold keeps the descriptors of a run. Those it has had longer stay: they are the same pipes, and an older handle of a process
 // knows all that a newer one does.
-func (c *Client) hold(m *message, files []*os.File) {
+func (c *Client) hold(m *message, fds []int) {
 	if m.State == nil {
-		closeAll(files)
+		closeFDs(fds...)
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	h := c.held[m.State.Run]
 	if h == nil {
-		h = &held{files: map[string]*os.File{}}
+		h = &held{fds: map[string]int{}}
 		c.held[m.State.Run] = h
 	}
 	if m.State.PID != 0 || h.state.Run == "" {
@@ -48,10 +48,10 @@ func (c *Client) hold(m *message, files []*os.File) {
 		h.spec = m.Launch
 	}
 	for i, name := range m.FDs {
-		if h.files[name] == nil {
-			h.files[name] = files[i]
+		if _, had := h.fds[name]; had {
+			closeFDs(fds[i])
 		} else {
-			_ = files[i].Close()
+			h.fds[name] = fds[i]
 		}
 	}
 }
@@ -154,26 +154,21 @@ func (c *Client) adoption(ctx context.Context, run string) (*message, []*os.File
 	}
 	if !h.mine && childOfOurs(h.state.PID) {
 		h.mine = true
-		own, _ := duplicateOrNil(h.files["pid"]) // without one a thread waits
+		var own *os.File // without one a thread waits
+		if fd, ok := h.fds["pid"]; ok {
+			own, _ = duplicateFD(fd)
+		}
 		go c.tellEnd(ctx, run, h.state.PID, own)
 	}
 	state := h.state
 	m := &message{Op: opAdopt, State: &state, Launch: h.spec, Mine: h.mine, Status: h.ended}
 	var files []*os.File
-	for name, f := range h.files {
-		if d, err := duplicate(f); err == nil {
+	for name, fd := range h.fds {
+		if d, err := duplicateFD(fd); err == nil {
 			m.FDs, files = append(m.FDs, name), append(files, d)
 		}
 	}
 	return m, files
-}
-
-// duplicateOrNil is duplicate for a file that may not be there.
-func duplicateOrNil(f *os.File) (*os.File, error) {
-	if f == nil {
-		return nil, nil
-	}
-	return duplicate(f)
 }
 
 // tellEnd waits for the end of a run whose parent this process became, and tells the keeper how it ended.

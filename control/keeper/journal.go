@@ -55,6 +55,7 @@ type journal struct {
 	mu   sync.Mutex
 	f    *os.File
 	size int64
+	room int64 // up to where space is reserved
 	book book
 
 	dirty chan struct{} // one token: sync it soon
@@ -166,6 +167,7 @@ func (j *journal) append(entries ...entry) error {
 	if err != nil {
 		if n > 0 {
 			err = errors.Join(err, j.f.Truncate(j.size)) // half a line would spoil the next one
+			j.room = 0                                   // that gave up what lay behind
 		}
 		return fmt.Errorf("write journal: %w", err)
 	}
@@ -184,9 +186,14 @@ func (j *journal) append(entries ...entry) error {
 func (j *journal) reserve() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err := allocate(j.f, j.size, reserveBytes); err != nil {
+	if j.size+reserveBytes <= j.room {
+		return nil
+	}
+	room := j.size + 2*reserveBytes // not at each start: it is the dearest call of one
+	if err := allocate(j.f, j.size, room-j.size); err != nil {
 		return fmt.Errorf("reserve space in journal: %w", err)
 	}
+	j.room = room
 	return nil
 }
 
@@ -242,7 +249,7 @@ func (j *journal) compact() error {
 	}
 	syncDir(filepath.Dir(j.path))
 	_ = j.f.Close()
-	j.f, j.size = f, int64(len(b))
+	j.f, j.size, j.room = f, int64(len(b)), int64(len(b))+reserveBytes
 	return nil
 }
 

@@ -182,11 +182,12 @@ func (k *keeper) talk(c *conn, first *message) {
 		}
 	}
 	for {
-		m, files, err := c.receive()
+		m, fds, err := c.receive()
 		if err != nil {
 			return
 		}
 		if m.Op == opHello {
+			closeFDs(fds...)
 			k.greet(c, m)
 			continue
 		}
@@ -194,10 +195,10 @@ func (k *keeper) talk(c *conn, first *message) {
 		ours := k.peer == c
 		k.mu.Unlock()
 		if !ours {
-			closeAll(files)
+			closeFDs(fds...)
 			return // it has not said hello, or another daemon has since
 		}
-		k.handle(c, m, files)
+		k.handle(c, m, filesOf(fds))
 	}
 }
 

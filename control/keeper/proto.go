@@ -115,8 +115,8 @@ type conn struct {
 	wmu  sync.Mutex
 	wbuf []byte
 
-	rbuf []byte     // read and not yet used
-	fds  []*os.File // received and not yet used
+	rbuf []byte // read and not yet used
+	fds  []int  // received and not yet used
 	tmp  []byte
 }
 
@@ -155,8 +155,9 @@ func (c *conn) broken(err error) error {
 	return fmt.Errorf("write to peer: %w", err)
 }
 
-// receive returns the next message and the descriptors that came with it, which the caller closes.
-func (c *conn) receive() (*message, []*os.File, error) {
+// receive returns the next message and the descriptors that came with it, which the caller closes. They are bare numbers: a file
+// made of one wakes this process whenever somebody writes into the pipe, and the daemon only keeps them.
+func (c *conn) receive() (*message, []int, error) {
 	for {
 		if len(c.rbuf) >= 4 {
 			size := int(binary.BigEndian.Uint32(c.rbuf))
@@ -174,9 +175,9 @@ func (c *conn) receive() (*message, []*os.File, error) {
 				if len(m.FDs) > len(c.fds) {
 					return nil, nil, fmt.Errorf("message %s came with %d of %d descriptors", m.Op, len(c.fds), len(m.FDs))
 				}
-				files := c.fds[:len(m.FDs):len(m.FDs)]
+				fds := c.fds[:len(m.FDs):len(m.FDs)]
 				c.fds = c.fds[len(m.FDs):]
-				return m, files, nil
+				return m, fds, nil
 			}
 		}
 		n, err := c.read(c.tmp)

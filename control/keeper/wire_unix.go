@@ -55,7 +55,7 @@ func (c *conn) read(b []byte) (int, error) {
 			for _, fd := range fds {
 				unix.CloseOnExec(fd)
 				_ = unix.SetNonblock(fd, true) // what cannot block cannot be polled either, and is then read as it is
-				c.fds = append(c.fds, os.NewFile(uintptr(fd), "received"))
+				c.fds = append(c.fds, fd)
 			}
 		}
 	}
@@ -63,4 +63,28 @@ func (c *conn) read(b []byte) (int, error) {
 		return 0, io.EOF
 	}
 	return n, err //nolint:wrapcheck // receive's callers say what was being done
+}
+
+// filesOf makes files of descriptors that were received.
+func filesOf(fds []int) []*os.File {
+	files := make([]*os.File, len(fds))
+	for i, fd := range fds {
+		files[i] = os.NewFile(uintptr(fd), "received") //nolint:gosec // the kernel gave it
+	}
+	return files
+}
+
+func closeFDs(fds ...int) {
+	for _, fd := range fds {
+		_ = unix.Close(fd)
+	}
+}
+
+// duplicateFD returns a file of a second descriptor.
+func duplicateFD(fd int) (*os.File, error) {
+	d, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3) //nolint:gosec // an open descriptor
+	if err != nil {
+		return nil, err //nolint:wrapcheck // the caller says what was being done
+	}
+	return os.NewFile(uintptr(d), "second"), nil //nolint:gosec // the kernel gave it
 }
