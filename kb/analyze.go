@@ -30,7 +30,14 @@ type token struct {
 // as a whole, by itself: "ip-adapter" gives ip, adapter and ip-adapter; "c++" gives c and c++; ".env" gives env and .env.
 // Signs between letters that are no joiners only separate, so "denoise: 0.40" is denoise and 0.40. Scripts written without
 // blanks give one part for each character, which makes every word of them a phrase.
-func tokenize(text string, emit func(token)) {
+func tokenize(text string, emit func(token)) { tokenizeSome(text, nil, emit) }
+
+// firstBytes are those that the terms begin with that somebody looks for.
+type firstBytes [256]bool
+
+// tokenizeSome is tokenize for who looks for some terms only: most of a text are plain words that begin with another letter, and
+// are passed over. nil = all are wanted.
+func tokenizeSome(text string, wanted *firstBytes, emit func(token)) {
 	var (
 		chain = make([]byte, 0, 128) // the whole so far, folded
 		pos   int
@@ -40,6 +47,11 @@ func tokenize(text string, emit func(token)) {
 		if end == i {
 			_, n := utf8.DecodeRuneInString(text[i:])
 			i += n
+			continue
+		}
+		if wanted != nil && !wanted[lower(text[i])] && plain(text, i, end, ascii) {
+			pos++
+			i = end
 			continue
 		}
 		chain = chain[:0]
@@ -125,6 +137,29 @@ var asciiWord = func() (t [utf8.RuneSelf]bool) {
 	return t
 }()
 
+// plain reports whether a part is one term, which begins with the letter it begins with: nothing stands beside it that could make
+// a whole of it, and there is no accent on that letter.
+func plain(text string, start, end int, ascii bool) bool {
+	if !ascii && (text[start] >= utf8.RuneSelf || text[start+1] >= utf8.RuneSelf) {
+		return false
+	}
+	if start > 0 && text[start-1] == '.' {
+		return false
+	}
+	if end == len(text) {
+		return true
+	}
+	c := text[end]
+	return c < utf8.RuneSelf && c != '#' && strings.IndexByte(joiners, c) < 0
+}
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}
+
 // noBlanks reports whether a character belongs to a script whose words are not separated.
 func noBlanks(r rune) bool {
 	return r >= 0x0E00 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
@@ -172,11 +207,7 @@ func appendFolded(dst []byte, word string, ascii bool) []byte {
 		return append(dst, foldWord(word)...)
 	}
 	for i := range len(word) {
-		c := word[i]
-		if c >= 'A' && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		dst = append(dst, c)
+		dst = append(dst, lower(word[i]))
 	}
 	return dst
 }

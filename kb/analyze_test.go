@@ -47,12 +47,14 @@ func TestTokenize(t *testing.T) {
 }
 
 func FuzzTokenize(f *testing.F) {
-	for _, s := range []string{"ip-adapter v1.5 c++ .env", "東京 Straße", "a.-_b", "\xff.x", "‑‑a‑"} {
+	for _, s := range []string{"ip-adapter v1.5 c++ .env", "東京 Straße", "a.-_b", "\xff.x", "‑‑a‑", "Ab ab-c ab‑d ab+e .ab abä Äab x#ab ab# b.ab ab", "a b c\nB.b c++ b"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		last := 0
+		byFirst := map[byte]string{}
 		tokenize(s, func(tk token) {
+			byFirst[tk.term[0]] += fmt.Sprintf("%q%+v ", tk.term, tk)
 			if len(tk.term) == 0 || tk.start >= tk.end || tk.end > len(s) {
 				t.Fatalf("%q: %+v", s, tk)
 			}
@@ -63,7 +65,29 @@ func FuzzTokenize(f *testing.F) {
 				last = tk.pos
 			}
 		})
+		for c, want := range byFirst { // who looks for some terms only gets those as they are
+			got := ""
+			var first firstBytes
+			first[c] = true
+			tokenizeSome(s, &first, func(tk token) {
+				if tk.term[0] == c {
+					got += fmt.Sprintf("%q%+v ", tk.term, tk)
+				}
+			})
+			if got != want {
+				t.Fatalf("%q: of the terms in %q only %s, want %s", s, c, got, want)
+			}
+		}
 	})
+}
+
+func BenchmarkPlaces(b *testing.B) {
+	text := strings.Repeat("The quick brown ip-adapter jumps over denoise: 0.40, and naïve users of n8n. ", 40)
+	words := newWordSet([][]string{{"brown"}, {"ip-adapter"}})
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		words.places(text)
+	}
 }
 
 func BenchmarkTokenize(b *testing.B) {

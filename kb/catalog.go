@@ -194,6 +194,7 @@ func (c *catalog) change(removed []*row, put []*record) {
 			c.removeLocked(old)
 		}
 		c.paths[r.key] = r
+		c.shadows.expect(r)
 		if r.own != "" {
 			c.ids[r.own] = r
 		}

@@ -53,6 +53,14 @@ func (f *TextFile) cannotHave(grams []uint32) bool {
 	return s != nil && !s.mayHave(grams)
 }
 
+// kept returns the text of a file of a small base that was read before.
+func (f *TextFile) kept() ([]byte, bool) {
+	if f.row == nil {
+		return nil, false
+	}
+	return f.base.cat.shadows.text(f.row)
+}
+
 // learn remembers what was read of a file.
 func (f *TextFile) learn(r io.ReadCloser, text []byte) {
 	if f.row == nil || f.row.shadow.Load() != nil {
@@ -119,15 +127,14 @@ func Literal(ctx context.Context, text string, files iter.Seq[TextFile], o Liter
 	)
 	for range o.Workers {
 		wg.Go(func() {
-			var at folders
-			defer at.leave()
-			var buf bytes.Buffer
+			var s scratch
+			defer s.at.leave()
 			for batch := range work {
 				for i := range batch {
 					if ctx.Err() != nil {
 						break
 					}
-					hit, ok, err := find.file(&batch[i], &at, &buf)
+					hit, ok, err := find.file(&batch[i], &s)
 					mu.Lock()
 					res.Files++
 					if err != nil {
@@ -197,14 +204,26 @@ func newFinder(text string) *finder {
 	return f
 }
 
-func (f *finder) file(file *TextFile, at *folders, buf *bytes.Buffer) (LiteralHit, bool, error) {
-	r, err := file.open(at)
+// scratch is what a worker reads and compares in.
+type scratch struct {
+	at    folders
+	read  bytes.Buffer
+	lower []byte
+}
+
+func (f *finder) file(file *TextFile, s *scratch) (LiteralHit, bool, error) {
+	if text, ok := file.kept(); ok {
+		hit, ok := f.find(text, s)
+		hit.ID = file.id()
+		return hit, ok, nil
+	}
+	r, err := file.open(&s.at)
 	if err != nil {
 		return LiteralHit{}, false, err
 	}
-	buf.Reset()
-	_, err = buf.ReadFrom(io.LimitReader(r, maxLiteralBytes))
-	text := fromUTF16(buf.Bytes())
+	s.read.Reset()
+	_, err = s.read.ReadFrom(io.LimitReader(r, maxLiteralBytes))
+	text := fromUTF16(s.read.Bytes())
 	if err == nil {
 		file.learn(r, text)
 	}
@@ -214,15 +233,13 @@ func (f *finder) file(file *TextFile, at *folders, buf *bytes.Buffer) (LiteralHi
 	if err != nil {
 		return LiteralHit{}, false, fmt.Errorf("read %s: %w", file.id(), err)
 	}
-	hit, ok := f.find(text)
-	if ok {
-		hit.ID = file.id()
-	}
+	hit, ok := f.find(text, s)
+	hit.ID = file.id()
 	return hit, ok, nil
 }
 
-// find counts the lines that have the text. The buffer is changed.
-func (f *finder) find(text []byte) (hit LiteralHit, ok bool) {
+// find counts the lines that have the text.
+func (f *finder) find(text []byte, s *scratch) (hit LiteralHit, ok bool) {
 	lower := text
 	var at int
 	if f.ascii {
@@ -230,7 +247,8 @@ func (f *finder) find(text []byte) (hit LiteralHit, ok bool) {
 		if at = indexFold(text, f.needle); at < 0 {
 			return hit, false
 		}
-		lower = bytes.Clone(text)
+		s.lower = append(s.lower[:0], text...)
+		lower = s.lower
 		lowerASCII(lower)
 	} else {
 		lower = bytes.ToLower(text)

@@ -248,7 +248,7 @@ func (s *Searcher) recorded(ctx context.Context, ids []string, hits []IndexHit) 
 }
 
 // choose sets the best entry and insight, and where to watch it.
-func (h *Hit) choose(words wordSet) {
+func (h *Hit) choose(words *wordSet) {
 	h.Entry, h.Insight = bestPart(h.Document, words)
 	address, at := h.Document.URL, 0.0
 	if h.Entry != nil && h.Entry.URL != "" {

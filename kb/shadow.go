@@ -3,6 +3,7 @@ package kb
 import (
 	"bytes"
 	"io/fs"
+	"sync"
 	"sync/atomic"
 	"unicode/utf8"
 )
@@ -21,6 +22,10 @@ const (
 	shadowsMost = 64 << 20 // bytes
 	shadowWords = 1 << 10  // of 64 bits
 )
+
+// wholeMost is how large all files together may be for their texts to be kept as a whole, beside their shadows: of a small base a
+// word that most files have is then found without opening one.
+const wholeMost = 8 << 20 // bytes
 
 // The two signs that become ASCII letters when they are made lower case: of a file with one nothing is known.
 const (
@@ -85,22 +90,49 @@ func grams(text []byte) func(yield func(uint32) bool) {
 	}
 }
 
-// shadows counts what all shadows take.
-type shadows struct{ bytes atomic.Int64 }
+// shadows counts what all shadows take, and has the texts of a small base.
+type shadows struct {
+	bytes atomic.Int64
+	files atomic.Int64 // bytes of all files, read or not
+	whole sync.Map     // *row to []byte
+}
+
+// expect notes a row of which something may be learned.
+func (all *shadows) expect(r *row) { all.files.Add(r.size) }
+
+// text returns the text of a row that was kept whole. It must not be changed.
+func (all *shadows) text(r *row) ([]byte, bool) {
+	text, ok := all.whole.Load(r)
+	if !ok {
+		return nil, false
+	}
+	return text.([]byte), true
+}
 
 // learn keeps the shadow of a file that was read, if it still was the one that the row is about when it had been read.
 func (all *shadows) learn(r *row, info fs.FileInfo, text []byte) {
 	if r.shadow.Load() != nil || info.Size() != r.size || info.ModTime().UnixNano() != r.mtime || r.has(flagRacy) || all.bytes.Load() > shadowsMost {
 		return
 	}
-	if s := shadowOf(text); s != nil && r.shadow.CompareAndSwap(nil, &s) {
-		all.bytes.Add(int64(8 * len(s)))
+	s := shadowOf(text)
+	if s == nil || !r.shadow.CompareAndSwap(nil, &s) {
+		return
+	}
+	all.bytes.Add(int64(8 * len(s)))
+	if all.files.Load() > wholeMost {
+		return
+	}
+	all.whole.Store(r, bytes.Clone(text))
+	if r.shadow.Load() != &s { // the row went meanwhile
+		all.whole.Delete(r)
 	}
 }
 
-// forget takes the shadow of a row that goes; it gets no other.
+// forget takes what is known of a row that goes; it gets nothing again.
 func (all *shadows) forget(r *row) {
+	all.files.Add(-r.size)
 	if s := r.shadow.Swap(new(shadow)); s != nil {
 		all.bytes.Add(int64(-8 * len(*s)))
 	}
+	all.whole.Delete(r)
 }

@@ -31,26 +31,32 @@ type snippet struct {
 }
 
 // wordSet tells the terms that were looked for: each maps to the number of its word.
-type wordSet map[string]int
+type wordSet struct {
+	number map[string]int
+	first  firstBytes
+}
 
-func newWordSet(words [][]string) wordSet {
-	set := wordSet{}
+func newWordSet(words [][]string) *wordSet {
+	w := &wordSet{number: map[string]int{}}
 	for i, terms := range words {
 		for _, t := range terms {
-			set[t] = i
+			if t != "" {
+				w.number[t] = i
+				w.first[t[0]] = true
+			}
 		}
 	}
-	return set
+	return w
 }
 
 // place is a word of a query in a text.
 type place struct{ start, end, word int }
 
 // places finds the words of a set in a text, in order and without overlaps.
-func (w wordSet) places(text string) []place {
+func (w *wordSet) places(text string) []place {
 	var all []place
-	tokenize(text, func(t token) {
-		if i, ok := w[string(t.term)]; ok {
+	tokenizeSome(text, &w.first, func(t token) {
+		if i, ok := w.number[string(t.term)]; ok {
 			if n := len(all); n > 0 && all[n-1].start >= t.start { // a whole comes after its parts
 				for n > 0 && all[n-1].start >= t.start {
 					n--
@@ -65,7 +71,7 @@ func (w wordSet) places(text string) []place {
 
 // snippetOf chooses the part of a text with the most different words of the query, and counts the lines that have any.
 // Without words it is the beginning of the text.
-func snippetOf(text string, words wordSet) snippet {
+func snippetOf(text string, words *wordSet) snippet {
 	if len(text) > maxSnippetText {
 		text = text[:maxSnippetText]
 		for !utf8.ValidString(text[len(text)-min(4, len(text)):]) && len(text) > maxSnippetText-4 {
@@ -169,7 +175,7 @@ func (s *snippet) cut(text string, from int, places []place) {
 
 // bestPart returns the entry and the insight of a document in which most words of a query occur. An insight brings its entry;
 // nil where nothing has any.
-func bestPart(d *Document, words wordSet) (*Entry, *Insight) {
+func bestPart(d *Document, words *wordSet) (*Entry, *Insight) {
 	rate := func(text string) int {
 		if text == "" {
 			return 0

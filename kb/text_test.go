@@ -69,7 +69,7 @@ func FuzzShadow(f *testing.F) {
 		}
 		find := newFinder(needle)
 		s := shadowOf([]byte(text))
-		if _, has := find.find([]byte(text)); has && s != nil && !s.mayHave(find.grams) {
+		if _, has := find.find([]byte(text), &scratch{}); has && s != nil && !s.mayHave(find.grams) {
 			t.Errorf("%q is in %q, and its shadow says that it cannot be", needle, text)
 		}
 	})
@@ -84,6 +84,7 @@ func TestASearchThroughFilesReadsOnlyThoseThatMayHaveTheText(t *testing.T) {
 	}
 	makeOld(t, root)
 	r.scan(ScanRequest{})
+	r.cat.shadows.files.Add(wholeMost) // as if there were many more: their texts are not kept
 	look := func(text string) *LiteralResult {
 		t.Helper()
 		res, err := Literal(t.Context(), text, r.Texts(t.Context(), ""), LiteralOptions{})
@@ -126,4 +127,56 @@ func TestASearchThroughFilesReadsOnlyThoseThatMayHaveTheText(t *testing.T) {
 	if all := r.cat.shadows.bytes.Load(); all != 0 {
 		t.Errorf("%d bytes are kept of files that are gone", all)
 	}
+}
+
+func TestTheTextsOfASmallBaseAreReadOnce(t *testing.T) {
+	root := t.TempDir()
+	r := newRig(t, root)
+	const n = 20
+	for i := range n {
+		r.write(fmt.Sprintf("in/file-%d.md", i), doc(i)+"Words of a Text.\nMore WORDS, Äpfel.\n")
+	}
+	makeOld(t, root)
+	r.scan(ScanRequest{})
+	look := func(text string) *LiteralResult {
+		t.Helper()
+		res, err := Literal(t.Context(), text, r.Texts(t.Context(), ""), LiteralOptions{})
+		if err != nil || res.Truncated {
+			t.Fatalf("%+v, %v", res, err)
+		}
+		return res
+	}
+	first := look("words")
+	if len(first.Hits) != n || first.Hits[0].MatchCount < 2 {
+		t.Fatalf("%+v", first)
+	}
+	if err := os.Rename(filepath.Join(root, "in"), filepath.Join(root, "away")); err != nil {
+		t.Fatal(err)
+	}
+	again := look("words")
+	if again.Unread != 0 || fmt.Sprint(again.Hits) != fmt.Sprint(first.Hits) {
+		t.Errorf("the second time %+v, the first %+v", again, first)
+	}
+	if res := look("ÄPFEL"); len(res.Hits) != n || res.Unread != 0 {
+		t.Errorf("letters that are not ASCII: %+v", res)
+	}
+	if res := look("More WORDS"); len(res.Hits) != n || res.Hits[0].Preview != "More WORDS, Äpfel." {
+		t.Errorf("the text was changed by looking at it: %+v", res.Hits[0])
+	}
+	if err := os.Rename(filepath.Join(root, "away"), filepath.Join(root, "in")); err != nil {
+		t.Fatal(err)
+	}
+	r.write("in/file-1.md", "# Another\n\nNothing of that.\n")
+	r.scan(ScanRequest{})
+	if res := look("words"); len(res.Hits) != n-1 {
+		t.Errorf("after a change %d of %d have it", len(res.Hits), n-1)
+	}
+	for i := range n {
+		_ = os.Remove(filepath.Join(root, fmt.Sprintf("in/file-%d.md", i)))
+	}
+	r.scan(ScanRequest{Confirm: true})
+	if size := r.cat.shadows.files.Load(); size != 0 {
+		t.Errorf("%d bytes of files are counted of a base that has none", size)
+	}
+	r.cat.shadows.whole.Range(func(any, any) bool { t.Error("a text is kept of a file that is gone"); return false })
 }
