@@ -1,5 +1,5 @@
 // A curve that goes on: uPlot in the theme's colours, as wide as its place, read out as text for who cannot see it.
-import { useEffect, useRef, useState } from 'react'
+import { useEffect, useLayoutEffect, useRef, useState } from 'react'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 import { useTheme } from '../shell/theme'
@@ -48,7 +48,8 @@ export function LiveChart(p: Props) {
   const height = p.height ?? 148
   const labels = p.series.map((x) => x.label).join()
 
-  useEffect(() => {
+  // Before the first frame: an effect after it would have the page laid out and painted twice.
+  useLayoutEffect(() => {
     const el = place.current!
     const color = colors(scheme)
     const grid = { stroke: color('--line'), width: 1 }
