@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -157,203 +156,6 @@ func ids(m map[string]any) (out []string) {
 	return out
 }
 
-func TestKnowledgeFileIsFoundByEveryFormOfItsID(t *testing.T) {
-	k := startKnowledge(t, nil)
-	// A name whose base64 holds both + and / in the standard alphabet.
-	odd := "ai-agents/ui-ux/hud/" + oddName(t, k.path("ai-agents/ui-ux/hud/"))
-	if err := os.WriteFile(filepath.Join(k.root, filepath.FromSlash(odd)), []byte("# Odd & <b>bold</b>\n\nbody\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	k.send("POST", "/api/knowledge/scan", "").done(t)
-	k.scanned()
-	for _, name := range []string{dockerFile, odd, "ai-agents/ui-ux/hud/Preisliste für Räume.txt"} {
-		full := k.path(name)
-		if _, err := os.Stat(full); err != nil {
-			matches, _ := filepath.Glob(filepath.Join(k.root, "ai-agents", "*", "*", "Pr*"))
-			if len(matches) != 1 {
-				t.Fatal(matches)
-			}
-			full = filepath.ToSlash(matches[0])
-		}
-		std := base64.StdEncoding.EncodeToString([]byte(full))
-		first := at(t, k.get("/api/knowledge/files/"+url.PathEscape(std)).done(t), "id").(string)
-		for form, id := range map[string]string{
-			"raw standard": std, "without padding": strings.TrimRight(std, "="), "URL-safe": base64.URLEncoding.EncodeToString([]byte(full)),
-			"URL-safe without padding": base64.RawURLEncoding.EncodeToString([]byte(full)), "every sign escaped": strings.ReplaceAll(url.QueryEscape(std), "+", "%2B"),
-			"ours": first, "trailing slash": first + "/", "encoded path": url.PathEscape(full), "path": strings.TrimPrefix(escapePath(full), "/"),
-		} {
-			if form == "path" {
-				id = strings.TrimPrefix(escapePath(strings.TrimPrefix(full, filepath.ToSlash(k.root)+"/")), "/")
-			}
-			m := k.get("/api/knowledge/files/" + id).done(t)
-			if m["id"] != first || m["path"] != full {
-				t.Errorf("%s of %s: id %v, path %v", form, name, m["id"], m["path"])
-			}
-			r := k.get("/api/knowledge/files/" + strings.TrimSuffix(id, "/") + "/content")
-			want, err := os.ReadFile(full)
-			if err != nil || r.StatusCode != 200 || string(r.body) != string(want) || r.Header.Get("Content-Type") != "text/plain; charset=utf-8" || r.Header.Get("X-Content-Type-Options") != "nosniff" {
-				t.Errorf("content by %s of %s: %d %v\n%.200s", form, name, r.StatusCode, r.Header, r.body)
-			}
-			if r := k.get("/api/knowledge/files/" + strings.TrimSuffix(id, "/") + "/related"); r.StatusCode != 200 {
-				t.Errorf("related by %s: %d %s", form, r.StatusCode, r.body)
-			}
-		}
-	}
-	std := url.PathEscape(base64.StdEncoding.EncodeToString([]byte(k.path(dockerFile))))
-	m := k.want("/api/knowledge/files/"+std+"?content=true", []any{"insights", "title", "Layer caching that survives a rebuild"}, []any{"agent", "integration"}, []any{"category", "docker"},
-		[]any{"insights", "has_code", true}, []any{"insights", "has_links", true})
-	if c := at(t, m, "insights", "confidence").(float64); c <= 1 || c != at(t, m, "confidence_percent") || m["confidence"].(float64) > 1 {
-		t.Errorf("confidence %v in percent, %v as a ratio", c, m["confidence"])
-	}
-	if items := at(t, m, "insights", "items").([]any); len(items) == 0 || at(t, m, "insights", "sections").(float64) < 2 || at(t, m, "insights", "word_count").(float64) < 50 ||
-		!strings.Contains(m["content"].(string), "Layer caching") || m["created"] == nil {
-		t.Errorf("detail: %v", m)
-	}
-	m = k.want("/api/knowledge/files/" + std + "/related")
-	if at(t, m, "files", 0, "relation") == nil {
-		t.Errorf("related: %v", m)
-	}
-	head := k.ask("HEAD", "/api/knowledge/files/"+std+"/content", nil)
-	if head.StatusCode != 200 || len(head.body) != 0 {
-		t.Errorf("HEAD: %d %d bytes", head.StatusCode, len(head.body))
-	}
-	if r := k.get("/api/knowledge/files/"+std+"/content", "If-Modified-Since", head.Header.Get("Last-Modified")); r.StatusCode != http.StatusNotModified {
-		t.Errorf("asked again: %d", r.StatusCode)
-	}
-}
-
-// oddName is a file name that makes the base64 of its path hold both + and /.
-func oddName(t *testing.T, dir string) string {
-	t.Helper()
-	for a := range 3 {
-		for b := range 3 {
-			name := strings.Repeat("x", a) + "~~~" + strings.Repeat("y", b) + "???>>>.md"
-			name = strings.ReplaceAll(name, ">", "ÿ")
-			if id := base64.StdEncoding.EncodeToString([]byte(dir + "/" + name)); strings.Contains(id, "+") && strings.Contains(id, "/") {
-				return name
-			}
-		}
-	}
-	t.Fatal("no such name")
-	return ""
-}
-
-func escapePath(p string) string { return (&url.URL{Path: p}).EscapedPath() }
-
-func TestKnowledgeRefusesPathsOutsideAndIDsThatAreNone(t *testing.T) {
-	k := startKnowledge(t, nil)
-	if err := os.Symlink("/etc/passwd", filepath.Join(k.root, "ai-agents", "ui-ux", "passwd.md")); err != nil {
-		t.Fatal(err)
-	}
-	enc := func(s string) string { return url.PathEscape(base64.StdEncoding.EncodeToString([]byte(s))) }
-	for _, c := range []struct {
-		id     string
-		status int
-	}{
-		{enc("/etc/passwd"), 403},
-		{enc(k.path("../secret.md")), 403},
-		{enc("../../../etc/passwd"), 403},
-		{url.PathEscape("/etc/passwd"), 403},
-		{enc(k.path("ai-agents/ui-ux/passwd.md")), 403}, // a link that leads out
-		{enc(k.path("ai-agents/none.md")), 404},
-		{"p-aaaaaaaaaaaaaaaa", 404},
-		{"!!!", 400},
-		{"no%20id%20at%20all", 400},
-		{enc("a\x00b"), 400},
-	} {
-		for _, tail := range []string{"", "/content", "/related"} {
-			if r := k.get("/api/knowledge/files/" + c.id + tail); r.StatusCode != c.status {
-				t.Errorf("%s%s: %d, want %d: %s", c.id, tail, r.StatusCode, c.status, r.body)
-			} else {
-				wantProblem(t, r, c.status, "")
-			}
-		}
-	}
-}
-
-func TestKnowledgeSearchByGetAndPostAlike(t *testing.T) {
-	k := startKnowledge(t, nil)
-	for query, want := range map[string]string{
-		"ip-adapter": "ip-adapter", "denoise: 0.40": "denoise: 0.40", "n8n": "n8n", "layer caching": "layer", `"layer caching"`: "layer", "agent:integration docker": "",
-	} {
-		get := k.get("/api/knowledge/search?facets=true&query=" + url.QueryEscape(query)).done(t)
-		body, _ := json.Marshal(map[string]any{"query": query, "facets": true})
-		post := k.send("POST", "/api/knowledge/search", string(body)).done(t)
-		mixed := k.send("POST", "/api/knowledge/search?facets=true&query="+url.QueryEscape(query), "").done(t)
-		if len(get["results"].([]any)) == 0 {
-			t.Errorf("%s: nothing found", query)
-			continue
-		}
-		for name, other := range map[string]map[string]any{"POST": post, "POST with the query in the address": mixed} {
-			for _, m := range []map[string]any{get, other} {
-				delete(m, "took_seconds")
-				delete(m, "index_age_seconds")
-			}
-			if a, b := asJSON(get), asJSON(other); a != b {
-				t.Errorf("%s: GET\n%s\n%s\n%s", query, a, name, b)
-			}
-		}
-		hit := at(t, get, "results", 0).(map[string]any)
-		file := hit["file"].(map[string]any)
-		for _, name := range []string{"id", "path", "name", "filename", "agent", "size_bytes", "modified_at"} {
-			if file[name] == nil || hit[name] != file[name] {
-				t.Errorf("%s: result and its file differ in %s: %v and %v", query, name, hit[name], file[name])
-			}
-		}
-		preview := hit["preview"].(string)
-		if hit["match_count"].(float64) < 1 || len([]rune(preview)) > 200 || !strings.Contains(strings.ToLower(preview), want) || hit["score"] == nil {
-			t.Errorf("%s: %v", query, hit)
-		}
-		joined := ""
-		for _, f := range hit["highlights"].([]any) {
-			joined += f.(map[string]any)["text"].(string)
-		}
-		if joined != preview {
-			t.Errorf("%s: highlights %q, preview %q", query, joined, preview)
-		}
-		wantAt(t, get, get["total"], "total_matches")
-	}
-	m := k.want("/api/knowledge/search?query=%20layer%20%20caching%20", []any{"query", "layer caching"}, []any{"limit", 20.0}, []any{"mode", "index"}, []any{"degraded", false})
-	if m["facets"] != nil {
-		t.Error("facets that nobody asked for")
-	}
-	// A piece of a word is found, too, as in the older backend; markup only in the files themselves.
-	m = k.want("/api/knowledge/search?query=ampleBB")
-	if !strings.Contains(asJSON(m["results"]), "exampleBB02") {
-		t.Errorf("a piece of a word: %v", m)
-	}
-	k.want("/api/knowledge/search?mode=literal&query=**Video+ID", []any{"mode", "literal"}, []any{"next_cursor", nil}, []any{"results", 0, "score", 0.0})
-	k.want("/api/knowledge/search?mode=literal&query=**Video+ID&agent=nobody", []any{"results", []any{}}, []any{"total", 0.0})
-	// Pages by number and by cursor are the same list.
-	var paged, cursored []string
-	all := k.want("/api/knowledge/search?query=the&limit=100")
-	for page := 1; ; page++ {
-		m := k.want("/api/knowledge/search?query=the&limit=3&page=" + itoa(page))
-		paged = append(paged, hits(m)...)
-		if at(t, m, "meta", "has_next") == false {
-			break
-		}
-	}
-	for cursor := ""; ; {
-		m := k.want("/api/knowledge/search?query=the&limit=3&cursor=" + url.QueryEscape(cursor))
-		cursored = append(cursored, hits(m)...)
-		if m["next_cursor"] == nil || len(hits(m)) == 0 {
-			break
-		}
-		cursor = m["next_cursor"].(string)
-	}
-	if want := hits(all); len(want) < 7 || !slices.Equal(want, paged) || !slices.Equal(want, cursored) {
-		t.Errorf("whole %v\npages %v\ncursors %v", want, paged, cursored)
-	}
-}
-
-func hits(m map[string]any) (out []string) {
-	for _, h := range m["results"].([]any) {
-		out = append(out, h.(map[string]any)["id"].(string))
-	}
-	return out
-}
-
 func asJSON(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -361,8 +163,6 @@ func asJSON(v any) string {
 	}
 	return string(b)
 }
-
-func itoa(n int) string { return asJSON(n) }
 
 func TestKnowledgeRefusesWhatIsWrongAndNamesIt(t *testing.T) {
 	k := startKnowledge(t, nil)
@@ -458,33 +258,6 @@ func TestKnowledgeCreatorsPassOnWhatIsWritten(t *testing.T) {
 	k.want("/api/knowledge/routing", []any{"roots", 0, "root", "main"})
 }
 
-func TestKnowledgeInsightsAreFilteredAndReviewed(t *testing.T) {
-	k := startKnowledge(t, nil)
-	m := k.want("/api/knowledge/insights?min_confidence=0.8&limit=5&sort=confidence_desc", []any{"limit", 5.0})
-	if m["total"].(float64) < 5 || at(t, m, "insights", 0, "confidence").(float64) < 0.8 || at(t, m, "insights", 0, "text") == "" {
-		t.Errorf("insights: %v", m)
-	}
-	doc, insight := at(t, m, "insights", 0, "document_id").(string), at(t, m, "insights", 0, "id").(string)
-	body := asJSON(map[string]any{"document_id": doc, "insight_id": insight, "action": "reject", "note": "tried it"})
-	wantAt(t, k.send("POST", "/api/knowledge/review", body).done(t), "owner", "review", "actor")
-	m = k.want("/api/knowledge/insights?status=rejected&document=" + doc)
-	if !slices.ContainsFunc(m["insights"].([]any), func(v any) bool { return v.(map[string]any)["id"] == insight }) {
-		t.Errorf("the rejected insight is not among %v", m)
-	}
-	k.want("/api/knowledge/files/"+doc, []any{"reviews", 0, "status", "rejected"}, []any{"reviews", 0, "note", "tried it"})
-	body = asJSON(map[string]any{"document_id": doc, "insight_id": insight, "action": "clear"})
-	wantAt(t, k.send("POST", "/api/knowledge/review", body).done(t), "taken back", "message")
-	m = k.want("/api/knowledge/to-review")
-	if m["count"].(float64) < 1 || at(t, m, "items", 0, "file", "id") == nil {
-		t.Errorf("to review: %v", m)
-	}
-	for _, v := range k.want("/api/knowledge/contradictions")["items"].([]any) {
-		if why := v.(map[string]any)["why"]; why != "contradicts" && why != "conflicting" {
-			t.Errorf("contradictions hold %v", why)
-		}
-	}
-}
-
 func TestAgentsAreThoseOfTheFolders(t *testing.T) {
 	k := startKnowledge(t, nil)
 	m := k.want("/api/agents/stats", []any{"l3_count", 1.0})
@@ -507,45 +280,6 @@ func TestAgentsAreThoseOfTheFolders(t *testing.T) {
 	m = k.want("/api/agents/art-director/knowledge?limit=2", []any{"agent_id", "art-director"}, []any{"limit", 2.0})
 	if m["total_files"] != m["total"] || m["total"].(float64) < 4 || len(m["files"].([]any)) != 2 {
 		t.Errorf("knowledge: %v", m)
-	}
-}
-
-func TestScanIsAJobThatCanBeFollowedAndCancelled(t *testing.T) {
-	k := startKnowledge(t, nil)
-	m := k.send("POST", "/api/knowledge/scan?force_rescan=true", "").done(t)
-	wantAt(t, m, "started", "status")
-	wantAt(t, m, false, "already_running")
-	id := m["job_id"].(string)
-	if m["pid"].(float64) != float64(os.Getpid()) || m["command"] != "controlcenter kb scan --force" || m["timestamp"] == nil || m["message"] == "" {
-		t.Errorf("scan: %v", m)
-	}
-	k.scanned()
-	m = k.want("/api/knowledge/jobs/"+id, []any{"status", "completed"}, []any{"exit_code", 0.0}, []any{"kind", "full"}, []any{"trigger", "api"}, []any{"actor", "owner"}, []any{"job", "id", id})
-	if m["files_indexed"].(float64) < 25 || m["insights_extracted"].(float64) < 50 {
-		t.Errorf("job: %v", m)
-	}
-	wantProblem(t, k.send("POST", "/api/knowledge/jobs/"+id+"/cancel", ""), 409, "has ended: completed")
-	for _, path := range []string{"/api/knowledge/jobs", "/api/knowledge/jobs/history?limit=200"} {
-		m = k.want(path, []any{"jobs", 0, "id", id})
-		row := at(t, m, "jobs", 0).(map[string]any)
-		for _, name := range []string{"log_file", "timestamp", "size", "status", "videos_processed", "insights_extracted", "started_at", "finished_at", "exit_code", "trigger", "error"} {
-			if _, ok := row[name]; !ok {
-				t.Errorf("job without %s: %v", name, row)
-			}
-		}
-		var old map[string]any // of the older pipeline's logs
-		for _, v := range m["jobs"].([]any) {
-			if j := v.(map[string]any); strings.Contains(j["log_file"].(string), "scan_20260105") {
-				old = j
-			}
-		}
-		if old == nil || old["trigger"] != "log" {
-			t.Errorf("%s does not tell of the older logs: %v", path, m)
-		}
-	}
-	for _, body := range []string{`{"creator_id":"harbor-notes"}`, `{"scan_all":true}`, `{"priority":"critical"}`, `{}`} {
-		k.send("POST", "/api/knowledge/scan", body).done(t)
-		k.scanned()
 	}
 }
 
