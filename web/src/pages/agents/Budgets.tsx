@@ -1,5 +1,5 @@
 // Budgets of calls to outside APIs: what is used of them, and a form to set one. Nothing is blocked by them.
-import { useState, type FormEvent } from 'react'
+import { useEffect, useRef, useState, type FormEvent } from 'react'
 import { ActionIcon, Button, Group, Modal, TextInput, Tooltip } from '@mantine/core'
 import { queryOptions, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { ApiError, reasonOf } from '../../api/client'
@@ -26,6 +26,7 @@ const amount = (text: string) => (text.trim() === '' ? undefined : Number.isFini
 
 function Form({ old, all, apis, onClose }: { old: Budget | null; all: Budget[]; apis: string[]; onClose: () => void }) {
   const client = useQueryClient()
+  const form = useRef<HTMLFormElement>(null)
   const [api, setApi] = useState(old?.api ?? (all.some((b) => b.api === 'total') ? '' : 'total'))
   const [daily, setDaily] = useState(String(old?.daily_usd ?? ''))
   const [monthly, setMonthly] = useState(String(old?.monthly_usd ?? ''))
@@ -41,12 +42,15 @@ function Form({ old, all, apis, onClose }: { old: Budget | null; all: Budget[]; 
   })
   const fields = save.error instanceof ApiError ? save.error.fields : []
   const wrong = (name: string) => fields.filter((f) => f.loc[1] === name).map((f) => f.msg).join('; ') || undefined
+  useEffect(() => { // to the first field that is refused: the button that was pressed is disabled while it is busy, and loses the focus
+    if (save.error) form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus()
+  }, [save.error])
   const submit = (e: FormEvent) => {
     e.preventDefault()
     save.mutate(set)
   }
   return (
-    <form className={s.card} onSubmit={submit} noValidate>
+    <form ref={form} className={s.card} onSubmit={submit} noValidate>
       {old ? null : (
         <>
           <TextInput label="API" description="Its name as it is reported; total is all of them" value={api} onChange={(e) => setApi(e.currentTarget.value)} error={wrong('api')} list="budget-apis" data-autofocus />
@@ -61,7 +65,7 @@ function Form({ old, all, apis, onClose }: { old: Budget | null; all: Budget[]; 
         {old?.source === 'api' ? <Button variant="subtle" color="red" mr="auto" loading={save.isPending && save.variables.method === 'DELETE'} onClick={() => save.mutate(remove)}>Remove</Button> : null}
         <CopyAsCurl call={set} />
         <Button variant="default" onClick={onClose}>Cancel</Button>
-        <Button type="submit" loading={save.isPending && save.variables.method === 'PUT'}>Save</Button>
+        <Button type="submit" loading={save.isPending && save.variables.method === 'PUT'} disabled={api.trim() === ''}>Save</Button>
       </Group>
     </form>
   )
