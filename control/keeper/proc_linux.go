@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -223,20 +224,14 @@ type siginfo struct {
 // peek looks at a child that has ended without taking it out of the system: its end is written down before it is lost. pid 0
 // = any child. It returns 0 when there is none.
 func peek(pid int) (int, *ending) {
+	idtype := unix.P_PID
 	if pid == 0 {
-		return lookAtEnd(unix.P_ALL, 0, unix.WNOHANG)
+		idtype = unix.P_ALL
 	}
-	return lookAtEnd(unix.P_PID, pid, unix.WNOHANG)
-}
-
-// awaitEnd is peek for any child that waits until one has ended, in a thread of its own. It returns 0 when there are no children.
-func awaitEnd() (int, *ending) { return lookAtEnd(unix.P_ALL, 0, 0) }
-
-func lookAtEnd(idtype, pid, flags int) (int, *ending) {
 	var info siginfo
 	var usage unix.Rusage
 	for {
-		_, _, errno := unix.Syscall6(unix.SYS_WAITID, uintptr(idtype), uintptr(pid), uintptr(unsafe.Pointer(&info)), uintptr(unix.WEXITED|unix.WNOWAIT|unix.WALL|flags), uintptr(unsafe.Pointer(&usage)), 0) // #nosec G103 -- x/sys waits with its own, smaller type
+		_, _, errno := unix.Syscall6(unix.SYS_WAITID, uintptr(idtype), uintptr(pid), uintptr(unsafe.Pointer(&info)), unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, uintptr(unsafe.Pointer(&usage)), 0) // #nosec G103 -- x/sys waits with its own, smaller type
 		if errno == unix.EINTR {
 			continue
 		}
@@ -262,34 +257,24 @@ const cldExited = 1 // CLD_EXITED of signal.h
 
 func reap(pid int) { _, _ = unix.Wait4(pid, nil, unix.WNOHANG|unix.WALL, nil) }
 
-// watchEnds waits for children that end. The kernel wakes the thread that waits; a signal would pass two goroutines first. The
-// thread goes on waiting when ctx is done, and books nothing then.
+// watchEnds waits for children that end.
 func (k *keeper) watchEnds(ctx context.Context) {
+	chld := make(chan os.Signal, 1)
+	signal.Notify(chld, unix.SIGCHLD)
+	k.kickReaper() // those that ended before we listened
 	go func() {
+		defer signal.Stop(chld)
 		for {
-			pid, e := awaitEnd()
-			if ctx.Err() != nil {
-				return
-			}
-			var again <-chan time.Time
-			if pid != 0 {
-				if k.reapAll(pid, e) {
-					continue
-				}
-				again = time.After(reapAgain) // that child would be seen again at once
-			}
 			select {
 			case <-ctx.Done():
 				return
-			case <-again:
+			case <-chld:
 			case <-k.kick:
 			}
+			k.reapAll()
 		}
 	}()
 }
-
-// reapAgain is how long ends go unseen while a child that has ended cannot be dealt with: something is being started.
-const reapAgain = 10 * time.Millisecond
 
 func (k *keeper) kickReaper() {
 	select {
@@ -298,28 +283,30 @@ func (k *keeper) kickReaper() {
 	}
 }
 
-// reapAll deals with every child that has ended, beginning with the given one: runs are booked, strays vanish. A child that
-// nobody knows is left alone while something is being started, because it may be that. It returns false when something is left
-// that has ended, also while the binary is being replaced.
-func (k *keeper) reapAll(pid int, e *ending) bool {
-	for ; pid != 0; pid, e = peek(0) {
+// reapAll deals with every child that has ended: runs are booked, strays vanish. A child that nobody knows is left alone
+// while something is being started, because it may be that.
+func (k *keeper) reapAll() {
+	for {
+		pid, e := peek(0)
+		if pid == 0 {
+			return
+		}
 		k.mu.Lock()
 		r, waiting := k.byPIDLocked(pid), k.spawning > 0
 		frozen := k.frozen
 		k.mu.Unlock()
 		switch {
 		case frozen:
-			return false
+			return
 		case r != nil:
 			k.ended(r, e, func() { reap(pid) })
 		case !waiting:
 			reap(pid)
 		default:
 			k.reapKnown()
-			return false // the end of the start looks again
+			return // the end of the start looks again
 		}
 	}
-	return true
 }
 
 // reapKnown is reapAll while the first child that has ended is not known yet.
