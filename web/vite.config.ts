@@ -1,8 +1,10 @@
 /// <reference types="vitest/config" />
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { DEFAULT_THEME, convertCssVariables, defaultCssVariablesResolver, mergeMantineTheme } from '@mantine/core'
 import react from '@vitejs/plugin-react'
 import { defineConfig, type Plugin } from 'vite'
+import { cssVariables, theme } from './src/theme'
 
 type Bundle = Record<string, { type: string; fileName: string; facadeModuleId?: string | null; imports?: string[]; isEntry?: boolean; viteMetadata?: { importedCss: Set<string> } }>
 
@@ -64,9 +66,26 @@ function lateLocale(): Plugin {
   }
 }
 
+// Mantine computes some four hundred variables from the theme, which is always the same: they are part of the styles, not made anew
+// by each visit.
+function themeVariables(): Plugin {
+  const given = mergeMantineTheme(DEFAULT_THEME, theme)
+  const [base, ours] = [defaultCssVariablesResolver(given), cssVariables(given)]
+  const css = convertCssVariables({
+    variables: { ...base.variables, ...ours.variables },
+    light: { ...base.light, ...ours.light, '--mantine-color-scheme': 'light' },
+    dark: { ...base.dark, ...ours.dark, '--mantine-color-scheme': 'dark' },
+  }, ':root')
+  return {
+    name: 'theme-variables',
+    enforce: 'pre',
+    transform(code, id) { return id.endsWith('/styles/mantine.css') ? { code: code + css, map: null } : null },
+  }
+}
+
 export default defineConfig({
   base: '/',
-  plugins: [react(), earlyScript(), lateLocale()],
+  plugins: [react(), themeVariables(), earlyScript(), lateLocale()],
   server: { proxy: { '/api': { target: process.env.CC_URL ?? 'http://127.0.0.1:8080', ws: true } } },
   build: {
     target: 'es2022',

@@ -9,7 +9,7 @@ import { loadPage } from './pages'
 import { codeOf, meQuery } from './pages/login/queries'
 import { infoQuery, queryClient } from './queries'
 import { schemeManager } from './shell/theme'
-import { cssVariables, theme } from './theme'
+import { theme } from './theme'
 import './styles/mantine.css'
 import './styles/tokens.css'
 
@@ -26,7 +26,7 @@ void Promise.all(ahead).finally(forgetAsked)
 void Promise.race([Promise.all(ahead), patience]).then(() => {
   createRoot(document.getElementById('root')!).render(
     <StrictMode>
-      <MantineProvider theme={theme} cssVariablesResolver={cssVariables} defaultColorScheme="auto" colorSchemeManager={schemeManager} getStyleNonce={() => nonce}>
+      <MantineProvider theme={theme} withCssVariables={false} withGlobalClasses={false} defaultColorScheme="auto" colorSchemeManager={schemeManager} getStyleNonce={() => nonce}>
         <QueryClientProvider client={queryClient}>
           <App />
         </QueryClientProvider>

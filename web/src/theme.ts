@@ -18,7 +18,7 @@ export const theme = createTheme({
     Modal: { defaultProps: { lockScroll: false, attributes: { header: { role: 'none' } } } },
     Checkbox: { defaultProps: { iconColor: 'var(--on-accent)' } },
   },
-  fontSizes: { xs: '12px', sm: '13px', md: '13.5px', lg: '15px', xl: '18px' },
+  fontSizes: { xs: '12px', sm: '13px', md: '13px', lg: '15px', xl: '18px' },
 })
 
 const shared = {
