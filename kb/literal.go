@@ -100,8 +100,9 @@ const literalBatch = 8
 
 // Literal looks for a text in files, any case, as it stands: signs and blanks count. It reads the files in parallel and
 // stops when the time is up or ctx ends by its own deadline. Files in UTF-16 with a byte order mark are understood. A file of a
-// base that was read before is read again only if it may have the text, or has changed since by what the record says; see
-// [shadow] for the few that are always read.
+// base that was read before is read again only if it may have the text, or has changed since by what the record says, and one of
+// a small base only in the second case: then the answer is as old as the record, like that of the index. See [shadow] for the
+// few that are always read.
 func Literal(ctx context.Context, text string, files iter.Seq[TextFile], o LiteralOptions) (*LiteralResult, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, errors.New("text: must not be blank")
@@ -214,8 +215,7 @@ type scratch struct {
 func (f *finder) file(file *TextFile, s *scratch) (LiteralHit, bool, error) {
 	if text, ok := file.kept(); ok {
 		hit, ok := f.find(text, s)
-		hit.ID = file.id()
-		return hit, ok, nil
+		return hit.of(file, ok), ok, nil
 	}
 	r, err := file.open(&s.at)
 	if err != nil {
@@ -234,8 +234,14 @@ func (f *finder) file(file *TextFile, s *scratch) (LiteralHit, bool, error) {
 		return LiteralHit{}, false, fmt.Errorf("read %s: %w", file.id(), err)
 	}
 	hit, ok := f.find(text, s)
-	hit.ID = file.id()
-	return hit, ok, nil
+	return hit.of(file, ok), ok, nil
+}
+
+func (h LiteralHit) of(file *TextFile, ok bool) LiteralHit {
+	if ok {
+		h.ID = file.id()
+	}
+	return h
 }
 
 // find counts the lines that have the text.

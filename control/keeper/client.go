@@ -131,16 +131,18 @@ func (c *Client) connect(ctx context.Context) (*conn, error) {
 
 // session talks over one connection until it ends.
 func (c *Client) session(ctx context.Context, cn *conn, first bool) error {
+	defer cn.dropRest()
 	defer cn.close()
 	defer context.AfterFunc(ctx, cn.close)()
 	if err := cn.send(&message{Op: opHello, Protocol: protocol, Build: c.o.Build, PID: os.Getpid()}); err != nil {
 		return err
 	}
 	_ = cn.nc.SetReadDeadline(time.Now().Add(10 * time.Second))
-	hello, _, err := cn.receive()
+	hello, fds, err := cn.receive()
 	if err != nil {
 		return fmt.Errorf("greet keeper: %w", err)
 	}
+	closeFDs(fds...)
 	if err := hello.Error.err(); err != nil {
 		return fmt.Errorf("greet keeper: %w", err)
 	}
@@ -162,6 +164,7 @@ func (c *Client) session(ctx context.Context, cn *conn, first bool) error {
 		}
 		switch m.Op {
 		case pushExit:
+			closeFDs(fds...)
 			c.drop(m.Exit.Run)
 			select {
 			case c.exits <- *m.Exit:

@@ -101,6 +101,7 @@ func (c *Client) Exits() <-chan control.Exit { return c.exits }
 
 // Ack implements control.Launcher.
 func (c *Client) Ack(ctx context.Context, run string) error {
+	c.drop(run) // what was passed of a run that ended at once may have come after its end
 	_, err := c.call(ctx, &message{Op: opAck, Run: run})
 	return err
 }

@@ -189,12 +189,14 @@ func (j *journal) reserve() error {
 	if j.size+reserveBytes <= j.room {
 		return nil
 	}
-	room := j.size + 2*reserveBytes // not at each start: it is the dearest call of one
-	if err := allocate(j.f, j.size, room-j.size); err != nil {
-		return fmt.Errorf("reserve space in journal: %w", err)
+	var err error
+	for _, n := range []int64{2 * reserveBytes, reserveBytes} { // more than is needed, so that not each start asks; what a full disk has will do
+		if err = allocate(j.f, j.size, n); err == nil {
+			j.room = j.size + n
+			return nil
+		}
 	}
-	j.room = room
-	return nil
+	return fmt.Errorf("reserve space in journal: %w", err)
 }
 
 // sync makes what was appended outlive the machine. It blocks for the disk.

@@ -175,6 +175,7 @@ func (k *keeper) accept() {
 
 // talk answers one daemon until its connection ends.
 func (k *keeper) talk(c *conn, first *message) {
+	defer c.dropRest()
 	defer k.hangUp(c)
 	if first != nil {
 		if err := c.send(first); err != nil {
@@ -249,11 +250,15 @@ func (k *keeper) passSome(c *conn, r *run, names ...string) {
 	m := &message{Op: pushRun}
 	var files []*os.File
 	k.mu.Lock()
+	if r.exit != nil { // the daemon is told of the end, or was
+		k.mu.Unlock()
+		return
+	}
 	s := r.state()
 	all := map[string]*os.File{"out": r.out, "err": r.err, "pid": r.proc.handle()}
 	for _, name := range names {
 		f := all[name]
-		if f == nil || r.exit != nil {
+		if f == nil {
 			continue
 		}
 		if d, err := duplicate(f); err == nil { // ours may be closed at any moment

@@ -191,9 +191,15 @@ func (c *conn) receive() (*message, []int, error) {
 	}
 }
 
-// close ends the connection and what came over it unasked.
+// close ends the connection.
 func (c *conn) close() {
 	_ = c.nc.Close()
+}
+
+// dropRest closes descriptors that came with a frame which never was whole. Only who receives may call it.
+func (c *conn) dropRest() {
+	closeFDs(c.fds...)
+	c.fds = nil
 }
 
 func closeAll(files []*os.File) {
