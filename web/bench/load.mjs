@@ -42,6 +42,18 @@ async function visit(context, url) {
   return { ...got, bytes, requests }
 }
 
+/** What a page costs here that does nothing: the first paint of a few bytes of JSON, in a profile of its own. */
+export async function loadEmpty(browser, url) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 } })
+  try {
+    const page = await context.newPage()
+    await page.goto(`${url}/health`)
+    return await page.waitForFunction(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime, null, { timeout: 60_000 }).then((h) => h.jsonValue())
+  } finally {
+    await context.close()
+  }
+}
+
 export async function loadOverview(browser, url) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 } })
   try {

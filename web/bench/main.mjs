@@ -10,7 +10,7 @@ import { execFileSync } from 'node:child_process'
 import { chromium } from 'playwright-core'
 import { startServer, until } from '../test/browser/rig.mjs'
 import { followLog } from './follow.mjs'
-import { loadOverview } from './load.mjs'
+import { loadEmpty, loadOverview } from './load.mjs'
 import { median, ms, replaceSection, table } from './report.mjs'
 
 const args = process.argv.slice(2)
@@ -31,7 +31,7 @@ const server = await startServer({ services: `
     description: ${RATE} lines a second
     command: ["\${self}", demo, lines, --rate, "${RATE}", --stamp]
 ` })
-const loads = { first: [], again: [] }
+const loads = { first: [], again: [], empty: [] }
 const follows = []
 try {
   await until('demo-steady to be healthy', async () => (await server.api('/api/services/demo-steady')).body.health === 'healthy')
@@ -41,6 +41,7 @@ try {
     const { first, again } = await loadOverview(browser, server.url)
     loads.first.push(first)
     loads.again.push(again)
+    loads.empty.push(await loadEmpty(browser, server.url))
   }
   for (let i = 0; i < FOLLOWS; i++) {
     say(`following a log, ${SECONDS} s, ${i + 1} of ${FOLLOWS}`)
@@ -55,8 +56,9 @@ try {
 
 const of = (list, get) => median(list.map(get))
 const most = (list, get) => Math.max(...list.map(get))
+const least = (list, get) => Math.min(...list.map(get))
 const version = execFileSync(executablePath, ['--version']).toString().trim().split(' ').slice(0, 2).join(' ')
-const row = (name, list) => [name, ms(of(list, (l) => l.painted)), ms(of(list, (l) => l.interactive)), ms(most(list, (l) => l.interactive)), (of(list, (l) => l.bytes) / 1000).toFixed(1), `${of(list, (l) => l.requests)}`, ms(of(list, (l) => l.blocked))]
+const row = (name, list) => [name, ms(of(list, (l) => l.painted)), ms(of(list, (l) => l.interactive)), ms(least(list, (l) => l.interactive)), ms(most(list, (l) => l.interactive)), (of(list, (l) => l.bytes) / 1000).toFixed(1), `${of(list, (l) => l.requests)}`, ms(of(list, (l) => l.blocked))]
 const text = `## Dashboard
 
 ${new Date().toISOString().slice(0, 10)}: ${cpus()[0].model}, ${cpus().length} CPUs, Linux ${release()}, ${version}, headless, load average at the end ${loadavg()[0].toFixed(2)}.
@@ -68,9 +70,10 @@ had most of them: times are then those of a busy machine, upper bounds.
 
 Medians of ${LOADS} visits on a warm server, each in a browser profile of its own. Interactive: the numbers of the live stream, all curves with the server's past, the list of services
 and the events are drawn, no placeholder is left, and the page's thread has answered a task after that. Blocked: what tasks of the page took beyond 50 ms each, up to then.
+The last row is \`/health\` in the same browser: what any page costs here.
 
-${table(['', 'first paint ms', 'interactive ms', 'slowest ms', 'KB on the wire', 'requests', 'blocked ms'], [
-  row('first visit, empty cache', loads.first), row('again, from the cache', loads.again)])}
+${table(['', 'first paint ms', 'interactive ms', 'fastest ms', 'slowest ms', 'KB on the wire', 'requests', 'blocked ms'], [
+  row('first visit, empty cache', loads.first), row('again, from the cache', loads.again), ['a page with nothing on it', ms(median(loads.empty)), '', ms(least(loads.empty, (n) => n)), ms(most(loads.empty, (n) => n))]])}
 Targets: interactive within 1,000 ms, initial load at most 200 KB of gzip (what is on the wire has the answers of the API and the headers too).
 
 ### Following a log
