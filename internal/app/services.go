@@ -34,6 +34,7 @@ type services struct {
 	packer  *logs.Packer
 	owners  owners
 	usage   resources
+	notify  string // folder of notification sockets, "" = none
 }
 
 // Build names this program's binary: a keeper of another one is replaced.
@@ -48,13 +49,13 @@ func (d *daemonState) openServices(ctx context.Context, c *config.Config) error 
 	s := &d.services
 	s.log, s.sampler, s.logs = log, d.sampler, logs.Open(dir)
 	s.keeper = keeper.NewClient(keeper.ClientOptions{Dir: filepath.Join(c.Storage.Path, "keeper"), LogDir: dir, Build: Build(), Binary: d.o.Binary, Log: log})
-	notify, err := notifyDir(c.Storage.Path)
-	if err != nil {
+	var err error
+	if s.notify, err = notifyDir(c.Storage.Path); err != nil {
 		log.Warn("services cannot notify: watchdogs and notify probes will fail", "err", err)
 	}
 	manager, err := control.New(ctx, control.Options{
 		Store: d.store, Bus: &d.bus, Launcher: s.keeper, Log: log, BootID: keeper.BootID(), Files: definitions(d.loaded.Load(), nil),
-		NotifyDir: notify, Tail: s.tail, Lines: s.lines, PortOwner: s.portOwner, Resources: s.resources, LogCounts: s.keeper.LogCounts,
+		NotifyDir: s.notify, Tail: s.tail, Lines: s.lines, PortOwner: s.portOwner, Resources: s.resources, LogCounts: s.keeper.LogCounts,
 	})
 	if err != nil {
 		return fmt.Errorf("services: %w", err)
@@ -74,7 +75,9 @@ func (d *daemonState) runServices(g *group) {
 	s := &d.services
 	g.run("keeper", s.keeper.Run)
 	g.run("control", func(ctx context.Context) error {
-		if err := s.manager.Run(ctx); err != nil {
+		err := s.manager.Run(ctx)
+		_ = os.Remove(s.notify) // stays while there are sockets in it: their services go on
+		if err != nil {
 			return err //nolint:wrapcheck // the group names the part
 		}
 		return context.Cause(ctx)
