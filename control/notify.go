@@ -64,6 +64,13 @@ func (s *service) listen(ctx context.Context) {
 	})
 }
 
+// forgetSocket takes the socket away that was listened on. One that a process knows stays: the next daemon listens there.
+func (s *service) forgetSocket() {
+	if p := s.pub.Load(); s.listens && p != nil && p.status.PID == 0 {
+		_ = os.Remove(s.socket(s.spec)) // the next who listens removes what is there
+	}
+}
+
 // heard takes a message of the running process. Any goroutine may call it.
 func (s *service) heard(message string) {
 	note := s.said.Load()

@@ -4,8 +4,11 @@ package control
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +20,13 @@ import (
 
 // A real socket and real time: a bubble's clock would stand still while the socket is waited for.
 func TestServiceSaysItIsReadyOverItsSocket(t *testing.T) {
+	for _, stopped := range []bool{false, true} { // before the daemon ends
+		t.Run(fmt.Sprintf("stopped=%v", stopped), func(t *testing.T) { readyOverSocket(t, stopped) })
+	}
+}
+
+func readyOverSocket(t *testing.T, stopped bool) {
+	t.Helper()
 	db, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -66,5 +76,15 @@ func TestServiceSaysItIsReadyOverItsSocket(t *testing.T) {
 	}
 	if st, err := s.await(limited, func(st *Status) bool { return st.Health == Healthy }); err != nil {
 		t.Errorf("%s: %v", st.Health, err)
+	}
+	if stopped {
+		if _, err := m.Do(ctx, Command{Service: "a", Verb: VerbStop}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cancel()
+	wg.Wait()
+	if _, err := os.Stat(path); stopped != errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the daemon has ended, service stopped: %v; its socket: %v", stopped, err)
 	}
 }

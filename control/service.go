@@ -152,6 +152,7 @@ func (s *service) run(ctx context.Context) {
 	defer close(s.done)
 	defer func() {
 		s.wg.Wait()
+		s.forgetSocket()
 		s.lastLines(context.WithoutCancel(ctx))
 	}()
 	ctx, cancel := context.WithCancel(ctx)

@@ -76,10 +76,16 @@ function themeVariables(): Plugin {
     light: { ...base.light, ...ours.light, '--mantine-color-scheme': 'light' },
     dark: { ...base.dark, ...ours.dark, '--mantine-color-scheme': 'dark' },
   }, ':root')
+  let put = false
   return {
     name: 'theme-variables',
     enforce: 'pre',
-    transform(code, id) { return id.endsWith('/styles/mantine.css') ? { code: code + css, map: null } : null },
+    transform(code, id) {
+      if (!id.endsWith('/styles/mantine.css')) return null
+      put = true
+      return { code: code + css, map: null }
+    },
+    buildEnd(error) { if (!error && !put && this.meta.watchMode === false) throw new Error('theme variables: there is no styles/mantine.css any more') },
   }
 }
 

@@ -30,7 +30,7 @@ func report(o *options, all []contestant, res map[string]*figures, noise string,
 		o.runs, min(o.runs, o.fleets), took.Round(time.Second), rotateAt/1_000_000)
 
 	if o.wants("crash") {
-		fmt.Fprintf(&b, "### A crash\n\n%d kills a run, of processes that have lived for %v. New process: its main function has begun. The last row is the floor: a loop that starts the program and waits for it, no supervisor.\n\n", o.kills, settled)
+		fmt.Fprintf(&b, "### A crash\n\n%d kills a run, one at a time, of processes that have lived for %v. New process: its main function has begun. The last row is the floor: a loop that starts the program and waits for it, no supervisor.\n\n", o.kills, settled)
 		t := rig.NewTable("", "reaped p50/p99 ms", "new process p50/p99 ms")
 		for _, c := range contestants {
 			f := res[c.name]

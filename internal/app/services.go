@@ -76,7 +76,7 @@ func (d *daemonState) runServices(g *group) {
 	g.run("keeper", s.keeper.Run)
 	g.run("control", func(ctx context.Context) error {
 		err := s.manager.Run(ctx)
-		_ = os.Remove(s.notify) // stays while there are sockets in it: their services go on
+		_ = os.Remove(s.notify) // stays while there are sockets in it, of services that go on
 		if err != nil {
 			return err //nolint:wrapcheck // the group names the part
 		}

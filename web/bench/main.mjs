@@ -70,9 +70,9 @@ had most of them: times are then those of a busy machine, upper bounds.
 
 Medians of ${LOADS} visits on a warm server, each in a browser profile of its own. Interactive: the numbers of the live stream, all curves with the server's past, the list of services
 and the events are drawn, no placeholder is left, and the page's thread has answered a task after that. Blocked: what tasks of the page took beyond 50 ms each, up to then.
-The last row is \`/health\` in the same browser: what any page costs here.
+Fastest and slowest: of the visits, until interactive. The last row is \`/health\` in the same browser: what any page costs here, all of it first paints.
 
-${table(['', 'first paint ms', 'interactive ms', 'fastest ms', 'slowest ms', 'KB on the wire', 'requests', 'blocked ms'], [
+${table(['', 'first paint ms', 'interactive ms', 'fastest', 'slowest', 'KB on the wire', 'requests', 'blocked ms'], [
   row('first visit, empty cache', loads.first), row('again, from the cache', loads.again), ['a page with nothing on it', ms(median(loads.empty)), '', ms(least(loads.empty, (n) => n)), ms(most(loads.empty, (n) => n))]])}
 Targets: interactive within 1,000 ms, initial load at most 200 KB of gzip (what is on the wire has the answers of the API and the headers too).
 

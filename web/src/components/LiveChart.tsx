@@ -1,5 +1,5 @@
 // A curve that goes on: uPlot in the theme's colours, as wide as its place, read out as text for who cannot see it.
-import { useEffect, useLayoutEffect, useRef, useState } from 'react'
+import { useLayoutEffect, useRef, useState } from 'react'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 import { useTheme } from '../shell/theme'
@@ -51,38 +51,40 @@ export function LiveChart(p: Props) {
   // Before the first frame: an effect after it would have the page laid out and painted twice.
   useLayoutEffect(() => {
     const el = place.current!
-    const color = colors(scheme)
-    const grid = { stroke: color('--line'), width: 1 }
-    const font = `11px ${color('--font')}`
-    const make = (width: number) => new uPlot({
-      width: Math.max(width, 80), height,
-      legend: { show: false },
-      cursor: { sync: { key: 'live' }, points: { size: 7 }, drag: { x: false, y: false }, y: false },
-      scales: {
-        x: { time: true, range: () => {
-          const t = props.current.data()[0]
-          const end = t?.length ? t[t.length - 1]! : Date.now() / 1000
-          return [end - (props.current.window ?? 900), end]
-        } },
-        y: { range: (_u, _min, max) => {
-          const q = props.current
-          if (q.max !== undefined) return [0, q.max]
-          const top = Math.max(Number.isFinite(max) ? max * 1.12 : 0, q.least ?? 1)
-          return [0, top]
-        } },
-      },
-      axes: [
-        { stroke: color('--faint'), font, grid: { show: false }, ticks: { show: false }, space: 84, size: 24, gap: 4,
-          values: (_u, ticks) => ticks.map((t) => { const d = new Date(t * 1000); return `${String(d.getHours()).padStart(2, '0')}:${String(d.getMinutes()).padStart(2, '0')}` }) },
-        { stroke: color('--faint'), font, grid, ticks: { show: false }, size: 68, gap: 6, space: 36, incrs: p.binary ? BINARY : undefined,
-          values: (_u, ticks) => ticks.map((v) => (props.current.axis ?? props.current.format)(v).replace(/\.0+(?= )/, '')) },
-      ],
-      series: [{}, ...p.series.map((x) => ({
-        label: x.label, stroke: color(x.color), width: 1.6, points: { show: false }, spanGaps: false,
-        fill: x.fill === false ? undefined : color(x.color) + '1c',
-      }))],
-      hooks: { setCursor: [(c) => setAt(c.cursor.idx ?? null)] },
-    }, props.current.data() as uPlot.AlignedData, el)
+    const make = (width: number) => {
+      const color = colors(scheme) // here, not before: now the page has the scheme
+      const grid = { stroke: color('--line'), width: 1 }
+      const font = `11px ${color('--font')}`
+      return new uPlot({
+        width: Math.max(width, 80), height,
+        legend: { show: false },
+        cursor: { sync: { key: 'live' }, points: { size: 7 }, drag: { x: false, y: false }, y: false },
+        scales: {
+          x: { time: true, range: () => {
+            const t = props.current.data()[0]
+            const end = t?.length ? t[t.length - 1]! : Date.now() / 1000
+            return [end - (props.current.window ?? 900), end]
+          } },
+          y: { range: (_u, _min, max) => {
+            const q = props.current
+            if (q.max !== undefined) return [0, q.max]
+            const top = Math.max(Number.isFinite(max) ? max * 1.12 : 0, q.least ?? 1)
+            return [0, top]
+          } },
+        },
+        axes: [
+          { stroke: color('--faint'), font, grid: { show: false }, ticks: { show: false }, space: 84, size: 24, gap: 4,
+            values: (_u, ticks) => ticks.map((t) => { const d = new Date(t * 1000); return `${String(d.getHours()).padStart(2, '0')}:${String(d.getMinutes()).padStart(2, '0')}` }) },
+          { stroke: color('--faint'), font, grid, ticks: { show: false }, size: 68, gap: 6, space: 36, incrs: p.binary ? BINARY : undefined,
+            values: (_u, ticks) => ticks.map((v) => (props.current.axis ?? props.current.format)(v).replace(/\.0+(?= )/, '')) },
+        ],
+        series: [{}, ...p.series.map((x) => ({
+          label: x.label, stroke: color(x.color), width: 1.6, points: { show: false }, spanGaps: false,
+          fill: x.fill === false ? undefined : color(x.color) + '1c',
+        }))],
+        hooks: { setCursor: [(c) => setAt(c.cursor.idx ?? null)] },
+      }, props.current.data() as uPlot.AlignedData, el)
+    }
     // The observer tells the width when the layout is done anyway. Asking for it here would lay the page out once per chart.
     const watcher = new ResizeObserver((seen) => {
       const width = Math.round(seen[seen.length - 1]!.contentRect.width)
@@ -100,7 +102,7 @@ export function LiveChart(p: Props) {
     }
   }, [scheme, height, labels, p.binary])
 
-  useEffect(() => {
+  useLayoutEffect(() => { // not in the first frame, whose chart is yet to be made
     chart.current?.setData(p.data() as uPlot.AlignedData)
   }, [p.version, p.data])
 
