@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"unicode"
 
 	"controlcenter/internal/store"
 )
@@ -410,26 +411,56 @@ func (b *Base) Routes() map[string]Routes {
 	return out
 }
 
-// creatorFilter chooses the files of one creator or of all of one tier.
+// creatorFilter chooses the files of one creator or of all of one tier: those that the record says are theirs, and those whose path
+// has their id, name or handle, however it is joined: brushwork-lab is BrushworkLab.
 func (b *Base) creatorFilter(job *Job) func(dir, name string, old *row) bool {
-	var ids []string
+	ids := map[string]bool{}
 	if job.Kind == ScanCreator {
-		ids = []string{strings.ToLower(job.Creator)}
+		ids[strings.ToLower(job.Creator)] = true
 	} else {
-		for _, c := range b.allCreators() {
-			if c.Priority == job.Tier {
-				ids = append(ids, strings.ToLower(c.ID))
+		b.mu.Lock()
+		for _, l := range b.lists {
+			for tier, members := range l.tiers {
+				for _, id := range members {
+					ids[strings.ToLower(id)] = ids[strings.ToLower(id)] || strings.EqualFold(tier, job.Tier)
+				}
 			}
 		}
+		b.mu.Unlock()
 	}
+	var names []string
+	for _, c := range b.allCreators() {
+		id := strings.ToLower(c.ID)
+		if job.Kind == ScanTier && c.Priority == job.Tier {
+			ids[id] = true
+		}
+		if ids[id] {
+			names = append(names, bare(c.Name), bare(c.Handle))
+		}
+	}
+	for id, wanted := range ids {
+		if wanted {
+			names = append(names, bare(id))
+		}
+	}
+	names = slices.DeleteFunc(names, func(n string) bool { return n == "" })
 	return func(dir, name string, old *row) bool {
-		for _, id := range ids {
-			if old != nil && old.creator == id || foldContains(name, id) || foldContains(dir, id) {
-				return true
-			}
+		if old != nil && ids[old.creator] {
+			return true
 		}
-		return false
+		in := bare(below(dir, name))
+		return slices.ContainsFunc(names, func(n string) bool { return strings.Contains(in, n) })
 	}
+}
+
+// bare is a name without what joins its words, in lower case.
+func bare(name string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, name)
 }
 
 // ScheduleOf turns a frequency of the creator database into the form that cron reads: every_3_days, weekly, bi-weekly, monthly,

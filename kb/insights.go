@@ -167,23 +167,25 @@ func (b *Base) appendInsight(out []InsightRow, rec *record, n int) []InsightRow 
 }
 
 // VideoURL returns the address of a video at a time in seconds; nil = from the beginning. Without an address one is made of an
-// id of 11 characters, as YouTube has them; else it is "".
+// id of 11 characters, as YouTube has them; else it is "". It is also "" for what is no address of the web: javascript: and the
+// like are never given out as links. Only YouTube's addresses get a time: other hosts have other ways.
 func VideoURL(address, id string, at *float64) string {
+	address = strings.TrimSpace(address)
 	if address == "" {
 		if len(id) != 11 {
 			return ""
 		}
-		address = "https://www.youtube.com/watch?v=" + id
-	}
-	if at == nil || *at < 1 {
-		return address
+		address = "https://www.youtube.com/watch?v=" + url.QueryEscape(id)
 	}
 	u, err := url.Parse(address)
-	if err != nil || videoIDOf(address) == "" { // other hosts have other ways
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return ""
+	}
+	if at == nil || !(*at >= 1) || videoIDOf(address) == "" {
 		return address
 	}
 	q := u.Query()
-	q.Set("t", strconv.Itoa(int(*at)))
+	q.Set("t", strconv.FormatInt(int64(min(*at, 1e9)), 10))
 	u.RawQuery = q.Encode()
 	return u.String()
 }

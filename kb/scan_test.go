@@ -262,7 +262,7 @@ func TestSidecarAndTranscriptBelongToTheirFile(t *testing.T) {
 func TestPartialScansLeaveTheRestAlone(t *testing.T) {
 	root := t.TempDir()
 	writeFile(t, filepath.Join(root, "knowledge-base/metadata/creator-database.json"),
-		`{"metadata":{"total_creators":50},"creators":[{"id":"PixelOrchard","name":"Pixel Orchard","priority":"critical"},{"id":"other","priority":"low"}]}`)
+		`{"metadata":{"total_creators":50},"creators":[{"id":"PixelOrchard","name":"Pixel Orchard","priority":"critical"},{"id":"other","priority":"low"}],"priority_tiers":{"high":["third"]}}`)
 	writeFile(t, filepath.Join(root, "ai-agents/a/c/pixelorchard-v1-20260101.md"), "# one\n")
 	writeFile(t, filepath.Join(root, "ai-agents/a/c/other-v2-20260101.md"), "# two\n")
 	makeOld(t, root)
@@ -279,6 +279,9 @@ func TestPartialScansLeaveTheRestAlone(t *testing.T) {
 	change("# again\n")
 	j = r.scan(ScanRequest{Tier: "Critical"})
 	check(t, "tier", j.Indexed, 1, "kind", j.Kind, ScanTier)
+	r.write("ai-agents/a/c/pixel-orchard-v3-20260102.md", "# three\n")
+	r.write("ai-agents/a/c/third-v4-20260102.md", "# four\n")
+	check(t, "new, by the name", r.scan(ScanRequest{Creator: "pixelorchard"}).Indexed, 1, "of a list of a tier", r.scan(ScanRequest{Tier: "high"}).Indexed, 1)
 	os.Remove(filepath.Join(root, "ai-agents/a/c/other-v2-20260101.md"))
 	j = r.scan(ScanRequest{Creator: "PixelOrchard"})
 	check(t, "not its own", j.Deleted, 0)

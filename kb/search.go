@@ -250,14 +250,15 @@ func (s *Searcher) recorded(ctx context.Context, ids []string, hits []IndexHit) 
 // choose sets the best entry and insight, and where to watch it.
 func (h *Hit) choose(words *wordSet) {
 	h.Entry, h.Insight = bestPart(h.Document, words)
-	address, at := h.Document.URL, 0.0
-	if h.Entry != nil && h.Entry.URL != "" {
-		address = h.Entry.URL
+	address, video := h.Document.URL, h.Document.VideoID
+	if e := h.Entry; e != nil && (e.URL != "" || e.VideoID != "") { // of several videos in one file, this
+		address, video = e.URL, e.VideoID
 	}
-	if h.Insight != nil && h.Insight.Start != nil {
-		at = *h.Insight.Start
+	var at *float64
+	if h.Insight != nil {
+		at = h.Insight.Start
 	}
-	h.URL = TimedURL(address, at)
+	h.URL = VideoURL(address, video, at)
 }
 
 // each calls f for 0 to n-1, a few at once: what it waits for are files.

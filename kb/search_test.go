@@ -250,21 +250,46 @@ func TestBadRequestsAreRefused(t *testing.T) {
 	}
 }
 
-func TestTimedURL(t *testing.T) {
-	for in, want := range map[string]string{
-		"https://youtu.be/x":      "https://youtu.be/x?t=90",
-		"https://a.b/c?t=1&v=2#f": "https://a.b/c?t=90&v=2#f",
-		"javascript:alert(1)":     "",
-		"":                        "",
-		"/local":                  "",
-		" http://x.org ":          "http://x.org?t=90",
+func TestVideoURL(t *testing.T) {
+	at, begin := 90.9, 0.5
+	for _, c := range []struct {
+		address, id string
+		at          *float64
+		want        string
+	}{
+		{"https://youtu.be/abcdefghij1", "", &at, "https://youtu.be/abcdefghij1?t=90"},
+		{"https://www.youtube.com/watch?v=abcdefghij1&t=1#f", "", &at, "https://www.youtube.com/watch?t=90&v=abcdefghij1#f"},
+		{"https://www.youtube.com/watch?v=abcdefghij1", "other", &begin, "https://www.youtube.com/watch?v=abcdefghij1"},
+		{"", "abcdefghij1", &at, "https://www.youtube.com/watch?t=90&v=abcdefghij1"},
+		{"", "abcdefghij1", nil, "https://www.youtube.com/watch?v=abcdefghij1"},
+		{"", "no id", &at, ""},
+		{"https://a.b/c?t=1&v=2#f", "", &at, "https://a.b/c?t=1&v=2#f"},
+		{" http://x.org ", "", &at, "http://x.org"},
+		{"javascript:alert(1)", "", &at, ""},
+		{"/local", "", &at, ""},
 	} {
-		if got := TimedURL(in, 90.9); got != want {
-			t.Errorf("%q is %q, want %q", in, got, want)
+		if got := VideoURL(c.address, c.id, c.at); got != c.want {
+			t.Errorf("%q, %q is %q, want %q", c.address, c.id, got, c.want)
 		}
 	}
-	if got := TimedURL("https://x.org/?b=1&a=2", 0); got != "https://x.org/?b=1&a=2" {
-		t.Errorf("without a time: %s", got)
+}
+
+// Of a file about several videos a hit leads to the one that it is from.
+func TestHitLeadsToItsVideo(t *testing.T) {
+	start := 75.0
+	d := &Document{URL: "https://youtu.be/document001", Entries: []Entry{
+		{Title: "First", URL: "https://youtu.be/abcdefghij1", Insights: []Insight{{Text: "alpha"}}},
+		{Title: "Second", VideoID: "abcdefghij2", Insights: []Insight{{Text: "beta", Start: &start}}},
+		{Title: "Third", Insights: []Insight{{Text: "gamma", Start: &start}}},
+	}}
+	for word, want := range map[string]string{
+		"alpha": "https://youtu.be/abcdefghij1", "beta": "https://www.youtube.com/watch?t=75&v=abcdefghij2", "gamma": "https://youtu.be/document001?t=75",
+	} {
+		h := Hit{Document: d}
+		h.choose(newWordSet([][]string{{word}}))
+		if h.URL != want {
+			t.Errorf("%s leads to %q, want %q", word, h.URL, want)
+		}
 	}
 }
 

@@ -1,10 +1,7 @@
 package kb
 
 import (
-	"math"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -207,19 +204,4 @@ func bestPart(d *Document, words *wordSet) (*Entry, *Insight) {
 		}
 	}
 	return entry, insight
-}
-
-// TimedURL returns an address with &t=seconds, so that a video begins there. It returns "" for what is no address of the web
-// (javascript: and the like are never given out as links), and the address as it is for a time below one second.
-func TimedURL(address string, seconds float64) string {
-	u, err := url.Parse(strings.TrimSpace(address))
-	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return ""
-	}
-	if seconds >= 1 && !math.IsInf(seconds, 0) {
-		q := u.Query()
-		q.Set("t", strconv.FormatInt(int64(min(seconds, 1e9)), 10))
-		u.RawQuery = q.Encode()
-	}
-	return u.String()
 }

@@ -46,6 +46,7 @@ type ScanCommand interface {
 // ScanArguments are what a scan is asked for.
 type ScanArguments struct {
 	Creator, Priority string // "" = all
+	Root              string // to look at afterwards; "" = all
 	Force             bool
 	MaxVideos         int
 	Actor             string

@@ -104,7 +104,7 @@ func (in *KnowledgeScanInput) arguments() (kb.ScanRequest, ScanArguments) {
 	if b.All {
 		r.Creator, r.Tier = "", ""
 	}
-	return r, ScanArguments{Creator: r.Creator, Priority: r.Tier, Force: r.Force, MaxVideos: cmp.Or(b.MaxVideos, in.MaxVideos, 10)}
+	return r, ScanArguments{Creator: r.Creator, Priority: r.Tier, Root: r.Root, Force: r.Force, MaxVideos: cmp.Or(b.MaxVideos, in.MaxVideos, 10)}
 }
 
 // checkScanWords refuses what neither an argument of a command nor a filter may be.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 type ProcessesInput struct {
 	Limit  int    `query:"limit" default:"50" minimum:"1" maximum:"500" doc:"Most rows listed"`
 	Sort   string `query:"sort" default:"cpu" enum:"cpu,memory,pid,name" doc:"cpu and memory fall, pid and name rise"`
-	Search string `query:"search" maxLength:"200" doc:"Only processes with this text in their name or command line, in any letter case"`
+	Search string `query:"search" maxLength:"200" doc:"Only processes with this text in their name or command line, in any letter case, and the one with this pid"`
 }
 
 // ProcessesBody is its answer.
@@ -58,9 +59,10 @@ func processesOf(snap *exporter.Snapshot, in *ProcessesInput) ProcessesBody {
 	}
 	found := make([]*exporter.Process, 0, len(v.List))
 	want := strings.ToLower(in.Search)
+	pid, _ := strconv.Atoi(want) // 0 is nobody's
 	for i := range v.List {
 		p := &v.List[i]
-		if want == "" || strings.Contains(strings.ToLower(p.Name), want) || strings.Contains(strings.ToLower(p.Cmdline), want) {
+		if want == "" || strings.Contains(strings.ToLower(p.Name), want) || strings.Contains(strings.ToLower(p.Cmdline), want) || int(p.PID) == pid {
 			found = append(found, p)
 		}
 	}

@@ -189,6 +189,20 @@ func TestSchedulesOfTiersComeDue(t *testing.T) {
 	})
 }
 
+// Without a command a tier that is due is scanned by ourselves.
+func TestATierIsScannedByItsSchedule(t *testing.T) {
+	d, _ := testDaemon(t)
+	if left := d.knowledge.command.startNext(t.Context(), []string{"critical", "low"}); !slices.Equal(left, []string{"low"}) {
+		t.Errorf("left %v", left)
+	}
+	waitFor(t, "the scan of the tier", func() bool {
+		jobs, _, err := d.knowledge.base.Jobs(t.Context(), 10)
+		return err == nil && slices.ContainsFunc(jobs, func(j kb.Job) bool {
+			return j.Kind == kb.ScanTier && j.Tier == "critical" && j.Trigger == "schedule" && j.Finished != nil
+		})
+	})
+}
+
 // indexFiles are the files of an index.
 func indexFiles(t *testing.T, dir string) (files []string) {
 	t.Helper()

@@ -25,8 +25,14 @@ type scanCommand struct {
 	d *daemonState
 
 	mu       sync.Mutex
-	finished map[string]kb.Job // runs that ended, by id: their logs need not be read again
-	started  map[string]string // run to the command it was started with, of this process
+	finished map[string]kb.Job      // runs that ended, by id: their logs need not be read again
+	started  map[string]startedScan // by run, of this process
+}
+
+// startedScan is what a run of the command was asked for.
+type startedScan struct {
+	command string
+	api.ScanArguments
 }
 
 // maxScanRuns bounds what is kept of runs in memory; the job keeps as many.
@@ -109,9 +115,9 @@ func (s *scanCommand) Start(ctx context.Context, a api.ScanArguments) (api.ScanR
 	}
 	s.mu.Lock()
 	if s.started == nil || len(s.started) > maxScanRuns {
-		s.started = map[string]string{}
+		s.started = map[string]startedScan{}
 	}
-	s.started[st.Run] = strings.Join(argv, " ")
+	s.started[st.Run] = startedScan{strings.Join(argv, " "), a}
 	s.mu.Unlock()
 	run, err := s.Run(ctx, st.Run)
 	return run, false, err
@@ -149,7 +155,7 @@ func (s *scanCommand) Run(ctx context.Context, id string) (api.ScanRun, error) {
 func (s *scanCommand) scanRun(ctx context.Context, r *control.Run) api.ScanRun {
 	s.mu.Lock()
 	job, known := s.finished[r.ID]
-	command := s.started[r.ID]
+	command := s.started[r.ID].command
 	s.mu.Unlock()
 	if !known {
 		job = s.read(ctx, r)
@@ -224,7 +230,8 @@ func (s *scanCommand) Mine(data event.Data) (run string, mine bool) {
 	return "", false
 }
 
-// run has the files read after each run of the command, and starts the command by the schedules of the tiers.
+// run has the files read after each run of the command, and starts the command, or a scan where there is none, by the schedules of
+// the tiers.
 func (s *scanCommand) run(ctx context.Context) error {
 	seen := s.lastEnded()
 	tick := time.NewTicker(time.Minute)
@@ -236,7 +243,7 @@ func (s *scanCommand) run(ctx context.Context) error {
 		for open := true; open; {
 			if ended := s.lastEnded(); ended != seen {
 				seen = ended
-				s.rescan(ctx)
+				s.rescan(ctx, ended)
 			}
 			due = s.startNext(ctx, due)
 			select {
@@ -266,15 +273,23 @@ func (s *scanCommand) lastEnded() string {
 	return st.LastExit.Run
 }
 
-func (s *scanCommand) rescan(ctx context.Context) {
-	if _, _, err := s.d.knowledge.base.Scan(ctx, kb.ScanRequest{Trigger: "command", Actor: "system"}); err != nil && ctx.Err() == nil {
+// rescan looks at the files after a run of the command. One that was to read everything again does so with those it was about.
+func (s *scanCommand) rescan(ctx context.Context, run string) {
+	s.mu.Lock()
+	asked := s.started[run]
+	s.mu.Unlock()
+	r := kb.ScanRequest{Root: asked.Root, Trigger: "command", Actor: "system"}
+	if asked.Force {
+		r.Force, r.Creator, r.Tier = true, asked.Creator, asked.Priority
+	}
+	if _, _, err := s.d.knowledge.base.Scan(ctx, r); err != nil && ctx.Err() == nil {
 		s.d.log.Error("scan after the scan command", "component", "kb", "err", err)
 	}
 }
 
 // nowDue adds the tiers of creators whose schedule came due between two times.
 func (s *scanCommand) nowDue(ctx context.Context, due []string, from, to time.Time) []string {
-	if !s.Configured() {
+	if len(s.d.loaded.Load().Config.Knowledge.Roots) == 0 {
 		return nil
 	}
 	list, err := s.d.knowledge.base.Creators(ctx, "", "")
@@ -293,10 +308,20 @@ func (s *scanCommand) nowDue(ctx context.Context, due []string, from, to time.Ti
 	return due
 }
 
-// startNext starts the command for the first tier that waits, if it does not run.
+// startNext starts the command, or a scan where there is none, for the first tier that waits, if none runs.
 func (s *scanCommand) startNext(ctx context.Context, due []string) []string {
 	if len(due) == 0 {
 		return due
+	}
+	if !s.Configured() {
+		_, already, err := s.d.knowledge.base.Scan(ctx, kb.ScanRequest{Tier: due[0], Trigger: "schedule", Actor: "system"})
+		if err != nil && ctx.Err() == nil {
+			s.d.log.Error("scan by the schedule of a tier", "component", "kb", "tier", due[0], "err", err)
+		}
+		if already {
+			return due
+		}
+		return due[1:]
 	}
 	if st, err := s.d.services.manager.Get(config.ScanJob); err == nil && !st.State.Final() {
 		return due

@@ -9906,7 +9906,7 @@ export interface operations {
                 limit?: number;
                 /** @description cpu and memory fall, pid and name rise */
                 sort?: "cpu" | "memory" | "pid" | "name";
-                /** @description Only processes with this text in their name or command line, in any letter case */
+                /** @description Only processes with this text in their name or command line, in any letter case, and the one with this pid */
                 search?: string;
             };
             header?: never;

@@ -19,7 +19,6 @@ type Props = {
   max?: number // upper end of the scale; grows with the data when left out
   least?: number // the scale reaches at least so far
   window?: number // seconds shown
-  stale?: boolean
   binary?: boolean // ticks at powers of two: bytes
 }
 
@@ -114,7 +113,7 @@ export function LiveChart(p: Props) {
   }
   const said = p.series.map((x, i) => `${x.label} ${p.format(value(i, null))}`).join(', ')
   return (
-    <figure className={`${ui.card} ${p.stale ? 'stale' : ''}`} style={{ margin: 0 }} role="img" aria-label={`${p.title}, last ${Math.round((p.window ?? 900) / 60)} minutes. Now: ${said}`}>
+    <figure className={ui.card} style={{ margin: 0 }} role="img" aria-label={`${p.title}, last ${Math.round((p.window ?? 900) / 60)} minutes. Now: ${said}`}>
       <div className={s.head}>
         <h2>{p.title}</h2>
         <div className={s.legend}>

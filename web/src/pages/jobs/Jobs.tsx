@@ -10,7 +10,6 @@ import { Icon } from '../../components/icons'
 import { Badge, Card, EmptyState, ErrorState, Page, SkeletonRows } from '../../components/ui'
 import { Since, TimeText } from '../../components/values'
 import { number } from '../../format'
-import { useLive } from '../../live/store'
 import { href } from '../../pages'
 import { ResultBadge, RunLog, Runs } from '../service/Runs'
 import { jobCall as callOf, jobRuns, useJobAction } from './actions'
@@ -48,7 +47,6 @@ const newest = (list: Job[]) => list.reduce<Job | undefined>((best, j) => (best 
 
 export default function Jobs() {
   const q = useQuery(jobsQuery)
-  const stale = useLive((l) => l.connection === 'lost')
   const action = useJobAction()
   const [search, setSearch] = useSearchParams()
   const [question, setQuestion] = useState<Question | null>(null)
@@ -91,7 +89,7 @@ export default function Jobs() {
 
   return (
     <Page title="Jobs" note={all ? `${all.filter(jobRuns).length} of ${all.length} running` : undefined}>
-      <Card flush label="Jobs" className={stale ? 'stale' : ''}>
+      <Card flush label="Jobs">
         <div className={s.bar}><TextInput size="xs" w={220} placeholder="Search jobs" aria-label="Search jobs" value={text} onChange={(e) => set({ q: e.currentTarget.value })} leftSection={<Icon name="search" size={14} />} data-search /></div>
         {q.isError && !all ? <ErrorState error={q.error} what="Jobs could not be read" retry={q.refetch} /> : !all ? <SkeletonRows rows={4} height={22} /> : (
           <DataTable label="List of jobs" rows={rows} columns={columns} rowKey={(j) => j.name} rowHeight={56} initialSort={{ id: 'name', down: false }} onOpen={(j) => set({ job: j.name })} selected={(j) => j.name === chosen?.name}

@@ -25,8 +25,7 @@ function Curve({ title, columns, series, format, axis, ...rest }: {
   title: string; columns: Column[]; series: Series[]; format: (v: number | null) => string; axis?: (v: number) => string; max?: number; least?: number; binary?: boolean
 }) {
   const { data, version } = useColumns(...columns)
-  const stale = useLive((l) => l.connection === 'lost')
-  return <LiveChart title={title} series={series} data={data} version={version} format={format} axis={axis} stale={stale} {...rest} />
+  return <LiveChart title={title} series={series} data={data} version={version} format={format} axis={axis} {...rest} />
 }
 
 // As many digits as a narrow card has room for.
@@ -34,7 +33,6 @@ const short = (v: number | null) => number(v, (v ?? 0) < 10 ? 2 : (v ?? 0) < 100
 
 function Numbers() {
   const system = useLive((l) => l.system)
-  const stale = useLive((l) => l.connection === 'lost')
   const services = useLive((l) => l.services)
   const { ring } = useCurves()
   const spark = (c: Column, max?: number) => <Sparkline values={ring.column(index(c)).subarray(-150)} max={max} />
@@ -45,7 +43,7 @@ function Numbers() {
   const running = list.filter((x) => x.status === 'running').length
   const failed = list.filter((x) => x.status === 'error').length
   return (
-    <div className={`${s.stats} ${stale ? 'stale' : ''}`} data-testid="numbers">
+    <div className={s.stats} data-testid="numbers">
       <Stat label="CPU" value={percent(system.cpu.usage_percent)} note={`${system.cores?.length ?? 0} cores`} spark={spark('cpu', 100)} />
       <Stat label="Memory" value={percent(system.memory.percent)} title={bytesExact(system.memory.used)} note={`${bytes(system.memory.used)} of ${bytes(system.memory.total)}`} spark={spark('memory', system.memory.total ?? undefined)} />
       <Stat label="Disk" value={percent(system.disk.percent)} title={bytesExact(system.disk.used)} note={`${bytes(system.disk.used)} of ${bytes(system.disk.total)}`} />

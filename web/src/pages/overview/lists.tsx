@@ -14,11 +14,10 @@ const MOST_ALERTS = 4
 
 export function Services() {
   const all = useLive((l) => l.services)
-  const stale = useLive((l) => l.connection === 'lost')
   const list = all?.filter((x) => x.type !== 'job')
   const sorted = list && [...list].sort((a, b) => (RANK[a.status] ?? 5) - (RANK[b.status] ?? 5) || (a.name < b.name ? -1 : 1))
   return (
-    <Card title="Services" flush side={<Link href={href('services')}>All services</Link>} className={stale ? 'stale' : ''}>
+    <Card title="Services" flush side={<Link href={href('services')}>All services</Link>}>
       {!sorted ? <SkeletonRows rows={4} /> : sorted.length === 0 ? (
         <EmptyState icon="services" title="No services yet">Add one with <code className="mono">controlcenter add NAME -- COMMAND</code>, or in the configuration file.</EmptyState>
       ) : (

@@ -14,10 +14,9 @@ type Stats = UseQueryResult<Schemas['StatsBody']>
 
 export function Cores() {
   const cores = useLive((l) => l.system?.cores)
-  const stale = useLive((l) => l.connection === 'lost')
   if (!cores) return <Card title="Cores"><SkeletonRows rows={2} /></Card>
   return (
-    <Card title="Cores" side={<span className="num">{cores.length}</span>} className={stale ? 'stale' : ''}>
+    <Card title="Cores" side={<span className="num">{cores.length}</span>}>
       {cores.length <= 32 ? (
         <div className={s.cores}>
           {cores.map((v, i) => (
@@ -110,11 +109,10 @@ export function Sensors({ stats }: { stats: Stats }) {
 
 /** What takes the processor now. */
 export function Busiest() {
-  const stale = useLive((l) => l.connection === 'lost')
   const q = useQuery(busiestQuery)
   const list = q.data?.processes
   return (
-    <Card title="Busiest processes" side={<Link href={href('processes')}>All</Link>} className={stale ? 'stale' : ''}>
+    <Card title="Busiest processes" side={<Link href={href('processes')}>All</Link>}>
       {q.isError && !list ? <ErrorState error={q.error} what="Processes are not known" retry={q.refetch} /> : !list ? <SkeletonRows rows={4} /> : (
         <table className={s.table}>
           <thead><tr><th scope="col">Name</th><th scope="col">CPU</th><th scope="col">Memory</th></tr></thead>

@@ -9,7 +9,6 @@ import { DataTable, type Column } from '../../components/DataTable'
 import { Icon } from '../../components/icons'
 import { Badge, Card, EmptyState, ErrorState, Page, SkeletonRows, Tag } from '../../components/ui'
 import { number } from '../../format'
-import { useLive } from '../../live/store'
 import { built, href } from '../../pages'
 import s from '../processes/processes.module.css'
 
@@ -34,7 +33,6 @@ const ServiceOf = ({ port: p }: { port: Port }) => (p.service ? <Link href={href
 
 export default function Ports() {
   const [search, setSearch] = useSearchParams()
-  const stale = useLive((l) => l.connection === 'lost')
   const text = search.get('q') ?? ''
   const range: Range = (search.get('range') ?? '') in RANGES ? (search.get('range') as Range) : 'configured'
   const state = search.get('state') === 'all' ? 'all' : 'listen'
@@ -60,7 +58,7 @@ export default function Ports() {
   const query = new URLSearchParams({ ...Object.fromEntries(Object.entries(RANGES[range]).map(([k, v]) => [k, String(v)])), ...(state === 'all' ? { state } : {}) }).toString()
   return (
     <Page title="Ports" note={q.data ? `${number(q.data.count)} in ${q.data.start} to ${q.data.end}` : undefined} side={<CopyAsCurl call={{ method: 'GET', path: `/api/system/ports${query ? `?${query}` : ''}` }} />}>
-      <Card flush label="Ports" className={stale || q.isPlaceholderData ? 'stale' : ''}>
+      <Card flush label="Ports" className={q.isPlaceholderData ? 'stale' : ''}>
         <div className={s.bar}>
           <TextInput size="xs" w={240} placeholder="Port, process, service, address" aria-label="Search ports" value={text} onChange={(e) => set('q', e.currentTarget.value)} leftSection={<Icon name="search" size={14} />} data-search />
           <SegmentedControl size="xs" aria-label="Range" value={range} onChange={(v) => set('range', v === 'configured' ? null : v)} data={[{ value: 'configured', label: 'Usual range' }, { value: 'low', label: '1 to 1023' }, { value: 'all', label: 'All ports' }]} />

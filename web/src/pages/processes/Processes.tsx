@@ -12,7 +12,6 @@ import { toast } from '../../components/toasts'
 import { Badge, Card, EmptyState, ErrorState, Page, SkeletonRows, Tag } from '../../components/ui'
 import { Bytes, Since, TimeText } from '../../components/values'
 import { number, percent } from '../../format'
-import { useLive } from '../../live/store'
 import { href } from '../../pages'
 import { tree, type Placed } from './tree'
 import s from './processes.module.css'
@@ -43,7 +42,6 @@ function useKill() {
 
 export default function Processes() {
   const me = useQuery(meQuery)
-  const stale = useLive((l) => l.connection === 'lost')
   const kill = useKill()
   const [search, setSearch] = useSearchParams()
   const [question, setQuestion] = useState<Question | null>(null)
@@ -51,7 +49,7 @@ export default function Processes() {
   const asTree = search.get('view') === 'tree'
   const short = useQuery(processesQuery(''))
   const more = (short.data?.count ?? 0) > MOST // then the server searches: not all are here
-  const found = useQuery({ ...processesQuery(text), enabled: more && text !== '' && !asTree && !/^\d+$/.test(text) })
+  const found = useQuery({ ...processesQuery(text), enabled: more && text !== '' && !asTree })
   const q = found.data && !asTree && text ? found : short
   const set = (name: string, value: string | null) => setSearch((old) => {
     const next = new URLSearchParams(old)
@@ -107,7 +105,7 @@ export default function Processes() {
   ]
   return (
     <Page title="Processes" note={short.data ? `${number(short.data.count)} in all${more ? `, the ${MOST} with the most CPU here; search looks at all` : ''}` : undefined}>
-      <Card flush label="Processes" className={stale ? 'stale' : ''}>
+      <Card flush label="Processes">
         <div className={s.bar}>
           <TextInput size="xs" w={300} placeholder="Name, command, user, service or PID" aria-label="Search processes" value={text} onChange={(e) => set('q', e.currentTarget.value)} leftSection={<Icon name="search" size={14} />} data-search />
           <SegmentedControl size="xs" aria-label="View" value={asTree ? 'tree' : 'list'} onChange={(v) => set('view', v === 'tree' ? v : null)} data={[{ value: 'list', label: 'List' }, { value: 'tree', label: 'Tree' }]} />

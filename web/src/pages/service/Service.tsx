@@ -68,7 +68,6 @@ export default function ServicePage() {
   const { name: asked = '' } = useParams<{ name: string }>()
   const q = useQuery(serviceQuery(asked))
   const all = useLive((l) => l.services)
-  const stale = useLive((l) => l.connection === 'lost')
   const name = q.data?.name ?? asked
   const x = all?.find((o) => o.name === name) ?? q.data
   const usage = useServiceUsage()
@@ -114,7 +113,7 @@ export default function ServicePage() {
   const trouble = x.status === 'error' || x.state === 'backoff' || x.health === 'unhealthy'
   return (
     <Page title={x.display_name} note={x.description || x.name} side={<Buttons service={x} busy={busy} ask={ask} question={setQuestion} onEdit={() => set('edit', '1')} />}>
-      <div className={`${s.stats} ${stale ? 'stale' : ''}`} data-testid="service-numbers">
+      <div className={s.stats} data-testid="service-numbers">
         <Stat label="State" value={busy && up(x) !== (busy === 'starting') ? <Badge tone="busy">{busy}</Badge> : <StatusBadge state={x.state} />}
           note={x.status === 'running' ? <>up <Since at={x.since} />{x.health !== 'unknown' ? `, ${x.health}` : ''}</> : x.waiting ? `waits for ${x.waiting}` : <>since <TimeText at={x.since} relative /></>} />
         <Stat label="CPU" value={percent(u.now?.cpu_percent)} note={u.now ? `${u.now.processes} process${u.now.processes === 1 ? '' : 'es'}, ${u.now.threads} thread${u.now.threads === 1 ? '' : 's'}` : 'of one core'} spark={<Sparkline values={u.cpu} />} />
@@ -134,7 +133,7 @@ export default function ServicePage() {
           {trouble && last ? <LastLines name={x.name} run={last.run} /> : null}
         </div>
       ) : null}
-      <Card flush label={TABS[tab]} className={stale ? 'stale' : ''}>
+      <Card flush label={TABS[tab]}>
         <Tabs label="Parts of the service" tabs={TABS} now={tab} set={(t) => set('tab', t === 'logs' ? null : t)} />
         <div role="tabpanel" id="tab-panel" aria-labelledby={`tab-${tab}`}>
           {tab === 'logs' ? <Logs name={x.name} search={search} set={set} /> : null}

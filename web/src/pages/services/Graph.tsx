@@ -57,7 +57,6 @@ export default function Graph() {
   const client = useQueryClient()
   const q = useQuery(graphQuery)
   const all = useLive((l) => l.services)
-  const stale = useLive((l) => l.connection === 'lost')
   const marks = all?.map((x) => `${x.name} ${x.state} ${x.health}`).join('\n') // conditions change with them
   useEffect(() => void client.invalidateQueries({ queryKey: graphQuery.queryKey }), [client, marks])
 
@@ -90,7 +89,7 @@ export default function Graph() {
   const alone = nodes.filter((n) => !placed.boxes.some((b) => b.id === n.id))
   return (
     <>
-      <Card flush title="Dependencies" className={stale ? 'stale' : ''} side={<><span className={s.hint}>What stands left is started first; an arrow leads to what needs it.</span><CopyAsCurl call={{ method: 'GET', path: '/api/services/graph' }} /></>}>
+      <Card flush title="Dependencies" side={<><span className={s.hint}>What stands left is started first; an arrow leads to what needs it.</span><CopyAsCurl call={{ method: 'GET', path: '/api/services/graph' }} /></>}>
         <div className={s.scroll} tabIndex={0} role="region" aria-label="Drawing of the dependencies" data-testid="graph">
           <svg width={placed.width} height={placed.height} viewBox={`0 0 ${placed.width} ${placed.height}`} role="group" aria-label={`${placed.boxes.length} services, ${edges.length} dependencies`}>
             <g aria-hidden>{placed.lines.map(({ link, points }) => { const e = edgeOf.get(`${link.from} ${link.to}`) ?? link; return <Line key={`${link.from} ${link.to}`} edge={e} points={points} waits={waits(e)} /> })}</g>

@@ -62,7 +62,6 @@ function Ports({ service: x }: { service: Service }) {
 
 export default function Services() {
   const all = useLive((l) => l.services)
-  const stale = useLive((l) => l.connection === 'lost')
   const usage = useServiceUsage()
   const pending = usePending()
   const bulk = useBulk()
@@ -165,7 +164,7 @@ export default function Services() {
   return (
     <Page title="Services" note={list ? `${running} of ${list.length} running` : undefined} side={admin ? <Button size="xs" variant="default" onClick={() => set('add', '1')}>Add service</Button> : undefined}>
       <Sections label="Parts of the page" items={PARTS} current={part} />
-      {part === 'graph' ? <Suspense fallback={<Card label="Dependencies"><SkeletonRows rows={8} /></Card>}><Graph /></Suspense> : <Card flush label="Services" className={stale ? 'stale' : ''}>
+      {part === 'graph' ? <Suspense fallback={<Card label="Dependencies"><SkeletonRows rows={8} /></Card>}><Graph /></Suspense> : <Card flush label="Services">
         <div className={s.bar} style={{ paddingTop: 2 }}>
           <TextInput size="xs" w={220} placeholder="Search services" aria-label="Search services" value={text} onChange={(e) => set('q', e.currentTarget.value)} leftSection={<Icon name="search" size={14} />} data-search />
           <SegmentedControl size="xs" aria-label="Show" value={filter} onChange={(v) => set('show', v === 'all' ? null : v)} data={Object.entries(FILTERS).map(([value, f]) => ({ value, label: f.label }))} />

@@ -40,7 +40,7 @@ export function About() {
       </Card>
       <Card title="About">
         {info.isError && !i ? <ErrorState error={info.error} what="The server is not known" retry={() => void info.refetch()} /> : !i ? <SkeletonRows rows={5} /> : (
-          <Facts rows={[['Control Center', i.version], ['Machine', i.hostname], ['System', `${i.os}, ${i.arch}`], ['Up', i.boot_time ? <Since at={new Date(i.boot_time * 1000).toISOString()} /> : null], ['Interfaces', <><a href="/docs">API</a> · <a href="/openapi.json">OpenAPI</a> · <a href="/metrics">Metrics</a></>]]} />
+          <Facts rows={[['Control Center', i.go_version ? `${i.version}, ${i.go_version}` : i.version], ['Machine', i.hostname], ['System', `${i.os}, ${i.arch}`], ['Up', i.boot_time ? <Since at={new Date(i.boot_time * 1000).toISOString()} /> : null], ['Interfaces', <><a href="/docs">API</a> · <a href="/openapi.json">OpenAPI</a> · <a href="/metrics">Metrics</a></>]]} />
         )}
       </Card>
       <ConfirmDialog question={question} onClose={() => setQuestion(null)} />
