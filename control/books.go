@@ -71,7 +71,7 @@ func (s *service) describe() *Status {
 		given: s.rec.Spec, Number: s.rec.Number, ID: s.rec.Spec.ID, Key: s.key, Spec: s.spec, Origin: s.rec.Origin, CreatedAt: s.rec.CreatedAt, UpdatedAt: s.rec.UpdatedAt,
 		State: s.mach.state, Since: s.rec.Since, Reason: s.rec.Reason, Waiting: s.waiting, Wanted: s.rec.Wanted, Health: s.health, Settled: s.settled,
 		RestartNeeded: s.changed && s.mach.proc != none, Gen: s.rec.Gen, Run: s.rec.Run, PID: s.rec.PID, StartTicks: s.rec.StartTicks, StartedAt: s.rec.StartedAt,
-		RetryAt: s.retryAt, Starts: s.rec.Starts, Restarts: s.rec.Restarts, Crashes: s.rec.Crashes, LastExit: s.rec.LastExit, Probes: s.probes,
+		RetryAt: s.retryAt, LogError: s.logError, Starts: s.rec.Starts, Restarts: s.rec.Restarts, Crashes: s.rec.Crashes, LastExit: s.rec.LastExit, Probes: s.probes,
 		readiness: s.spec.Probes.Readiness != nil,
 	}
 	if s.rec.Starts == 0 && s.rec.PID == 0 {

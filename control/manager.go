@@ -115,6 +115,7 @@ func (m *Manager) Run(ctx context.Context) error {
 		return nil
 	}
 	close(m.ready)
+	m.wg.Go(func() { m.watchLogs(ctx) })
 	for _, s := range wanted {
 		m.wg.Go(func() { m.boot(ctx, s) })
 	}

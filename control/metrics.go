@@ -112,6 +112,11 @@ func families() []family {
 		logged("controlcenter_service_log_bytes_total", "Bytes the service has written to its log.", func(l LogCounts) float64 { return l.Bytes }),
 		logged("controlcenter_service_log_lines_total", "Lines the service has written to its log.", func(l LogCounts) float64 { return l.Lines }),
 		logged("controlcenter_service_log_dropped_total", "Lines of the service that could not be kept.", func(l LogCounts) float64 { return l.Dropped }),
+		fam("controlcenter_service_log_write_error", "1 = the log of the service cannot be written (a full disk, say); with when_full: block the service then waits as soon as it writes. 0 when it has ended.", gauge, service, func(s *Status, m *Manager, p put) {
+			if fault, known := m.logFault(s); known {
+				p(bool01(fault != ""), s.ID)
+			}
+		}),
 		fam("controlcenter_job_runs_total", "Runs of a job by how they ended, since it was defined.", counter, []string{"job", "result"}, func(s *Status, _ *Manager, p put) {
 			if s.Job != nil {
 				for _, r := range counted {

@@ -43,6 +43,7 @@ type service struct {
 	tell     bool   // and everybody told
 	launches int    // calls of Launch that have not returned
 	queued   int    // runs of a job that wait for the present one
+	logError string // why its log cannot be written
 	nextRun  time.Time
 	waiters  []waiter
 	answers  []func() // to callers; given after what they tell of is stored and published
@@ -215,6 +216,8 @@ func (s *service) handle(ctx context.Context, msg any) {
 		s.probed(ctx, msg)
 	case waitingMsg:
 		s.waiting, s.show, s.tell = msg.text, true, true
+	case logMsg:
+		s.logNews(msg)
 	case attachMsg:
 		s.attach(ctx, msg)
 	case defineMsg:

@@ -74,6 +74,7 @@ type Status struct {
 	StartTicks    uint64 // of PID
 	StartedAt     time.Time
 	RetryAt       time.Time // of backoff: when it starts again
+	LogError      string    // why its log cannot be written
 
 	Starts, Restarts, Crashes uint64
 	LastExit                  *LastExit
@@ -136,6 +137,7 @@ type Object struct {
 	SubState      State                  `json:"sub_state"`
 	Reason        string                 `json:"reason"`
 	Waiting       string                 `json:"waiting,omitempty"`
+	LogError      string                 `json:"log_error,omitempty" doc:"Why its log cannot be written; absent when it can. With when_full: block the service waits as soon as it writes"`
 	Health        Health                 `json:"health"`
 	Wanted        bool                   `json:"wanted"`
 	Autostart     bool                   `json:"autostart"`
@@ -169,7 +171,7 @@ type Object struct {
 func (s *Status) Object(now time.Time) Object {
 	o := Object{
 		ID: s.Number, Name: s.ID, DisplayName: s.Spec.DisplayName, Type: s.Spec.Type, Driver: "local",
-		Status: s.State.Wire(), State: s.State, SubState: s.State, Reason: s.Reason, Waiting: s.Waiting, Health: s.Health,
+		Status: s.State.Wire(), State: s.State, SubState: s.State, Reason: s.Reason, Waiting: s.Waiting, LogError: s.LogError, Health: s.Health,
 		Wanted: s.Wanted, Autostart: s.Spec.Autostart, Ports: append([]uint16{}, s.Spec.Ports...), Tags: append([]string{}, s.Spec.Tags...),
 		Run: s.Run, Generation: s.Gen, RestartNeeded: s.RestartNeeded, Origin: s.Origin, CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt,
 		Since: s.Since, Restarts: s.Restarts, Crashes: s.Crashes, Starts: s.Starts, LastExit: s.LastExit, Probes: s.Probes,
