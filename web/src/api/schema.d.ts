@@ -3184,6 +3184,8 @@ export interface components {
              * @description End of the last run that went well
              */
             last_success: string | null;
+            /** @description Why its log cannot be written; absent when it can. With when_full: block the service waits as soon as it writes */
+            log_error?: string;
             name: string;
             /** Format: date-time */
             next_run: string | null;
@@ -4841,6 +4843,8 @@ export interface components {
             last_exit?: components["schemas"]["ServiceLastExit"];
             /** Format: date-time */
             last_run_time: string | null;
+            /** @description Why its log cannot be written; absent when it can. With when_full: block the service waits as soon as it writes */
+            log_error?: string;
             name: string;
             /** Format: date-time */
             next_run?: string;
@@ -4968,6 +4972,8 @@ export interface components {
             last_exit?: components["schemas"]["ServiceLastExit"];
             /** Format: date-time */
             last_run_time: string | null;
+            /** @description Why its log cannot be written; absent when it can. With when_full: block the service waits as soon as it writes */
+            log_error?: string;
             name: string;
             /** Format: date-time */
             next_run?: string;
@@ -5132,6 +5138,8 @@ export interface components {
             last_exit?: components["schemas"]["ServiceLastExit"];
             /** Format: date-time */
             last_run_time: string | null;
+            /** @description Why its log cannot be written; absent when it can. With when_full: block the service waits as soon as it writes */
+            log_error?: string;
             name: string;
             /** Format: date-time */
             next_run?: string;
