@@ -25,6 +25,7 @@ type service struct {
 	Status        string     `json:"status"`
 	State         string     `json:"state"`
 	Reason        string     `json:"reason"`
+	LogError      string     `json:"log_error"`
 	Waiting       string     `json:"waiting"`
 	Health        string     `json:"health"`
 	Autostart     bool       `json:"autostart"`
@@ -150,6 +151,9 @@ func (e *env) writeServices(all []service) error {
 		}
 		if s.Waiting != "" {
 			reason = s.Waiting
+		}
+		if s.LogError != "" {
+			reason = "log cannot be written: " + s.LogError
 		}
 		switch {
 		case s.State == "backoff" && s.RetryAt != nil:

@@ -121,12 +121,13 @@ export default function ServicePage() {
         <Stat label="Restarts" value={number(x.restarts)} note={`${number(x.starts)} start${x.starts === 1 ? '' : 's'}, ${number(x.crashes)} crash${x.crashes === 1 ? '' : 'es'}`} />
         <Stat label="Last exit" value={last ? (last.code !== null ? `code ${last.code}` : last.signal || last.result) : '–'} title={last?.reason} note={last ? <TimeText at={last.at} relative /> : 'it never ended'} />
       </div>
-      {trouble || x.restart_needed ? (
+      {trouble || x.restart_needed || x.log_error ? (
         <div className={s.banner} data-tone={x.status === 'error' ? 'bad' : 'warn'} role="status">
           <span>
             {x.status === 'error' ? <b>Failed. </b> : x.state === 'backoff' ? <b>Waiting to restart. </b> : x.health === 'unhealthy' ? <b>Not healthy. </b> : null}
             {trouble ? reason : null}
             {x.retry_at ? <>{trouble && reason ? '. ' : ''}Next try <TimeText at={x.retry_at} relative />.</> : null}
+            {x.log_error ? <> <b>Its log cannot be written.</b> {x.log_error}</> : null}
             {x.restart_needed ? <> <b>Restart needed.</b> What runs has the definition from before the last change.</> : null}
           </span>
           {x.restart_needed && up(x) ? <Button className={s.bannerButton} size="xs" variant="default" loading={busy === 'restarting'} disabled={busy !== null} onClick={() => ask(x, 'restart')}>Restart now</Button> : null}
