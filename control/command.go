@@ -193,7 +193,7 @@ func (s *service) define(ctx context.Context, msg defineMsg) {
 func launchDiffers(a, b *Spec) bool {
 	strip := func(s *Spec) Spec {
 		c := *s
-		c.DisplayName, c.Description, c.Template, c.Tags, c.Autostart, c.Reload, c.Watchdog = "", "", "", nil, false, "", 0
+		c.DisplayName, c.Description, c.Template, c.Tags, c.Autostart, c.Reload = "", "", "", nil, false, ""
 		c.Stop, c.DependsOn, c.Probes, c.Schedule, c.SuccessCodes, c.Ports = Stop{}, nil, Probes{}, nil, nil, nil
 		c.Restart = Restart{}
 		c.Limits.RestartAbove = 0

@@ -6,6 +6,9 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"errors"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"controlcenter/control/probe"
@@ -97,6 +100,10 @@ func (s *service) environ(ctx context.Context, spec *Spec) ([]string, error) {
 	}
 	if path := s.socket(spec); path != "" {
 		env = append(env, "NOTIFY_SOCKET="+path)
+		// Programs that use libsystemd send WATCHDOG=1 only when they are told how often. What the definition itself says stands.
+		if spec.Watchdog > 0 && !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "WATCHDOG_USEC=") }) {
+			env = append(env, "WATCHDOG_USEC="+strconv.FormatInt(spec.Watchdog.Std().Microseconds(), 10))
+		}
 	}
 	return env, nil
 }

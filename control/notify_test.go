@@ -18,6 +18,43 @@ import (
 	"controlcenter/internal/store"
 )
 
+func TestServiceIsToldHowOftenItMustSpeak(t *testing.T) {
+	db, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	m, err := New(t.Context(), Options{
+		Store: db, Bus: &event.Bus{}, Launcher: newFake(), NotifyDir: "/n", Getenv: func(string) (string, bool) { return "", false },
+		Files: []Definition{
+			{parsed(t, "dog", `{"watchdog": "1m30s"}`), "f:1"}, {parsed(t, "ready", `{"probes": {"readiness": {"notify": true}}}`), "f:2"},
+			{parsed(t, "own", `{"watchdog": "10s", "env": {"WATCHDOG_USEC": "5"}}`), "f:3"}, {parsed(t, "plain", `{}`), "f:4"},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"dog":   "NOTIFY_SOCKET=/n/dog.notify WATCHDOG_USEC=90000000",
+		"ready": "NOTIFY_SOCKET=/n/ready.notify",
+		"own":   "WATCHDOG_USEC=5 NOTIFY_SOCKET=/n/own.notify",
+		"plain": "",
+	} {
+		s, err := m.find(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		env, err := s.environ(t.Context(), s.status().Spec)
+		if got := strings.Join(env, " "); err != nil || got != want {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, want)
+		}
+	}
+	a, b := parsed(t, "a", `{}`), parsed(t, "a", `{"watchdog": "10s"}`)
+	if !launchDiffers(a, b) {
+		t.Error("a process that was told of no watchdog passes for one that was")
+	}
+}
+
 // A real socket and real time: a bubble's clock would stand still while the socket is waited for.
 func TestServiceSaysItIsReadyOverItsSocket(t *testing.T) {
 	for _, stopped := range []bool{false, true} { // before the daemon ends
