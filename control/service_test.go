@@ -310,6 +310,26 @@ func TestReload(t *testing.T) {
 	})
 }
 
+func TestSignalChangesNothingAboutWhatIsWanted(t *testing.T) {
+	bubble(t, map[string]string{"a": `{}`}, func(r *rig) {
+		if _, err := r.Signal(r.t.Context(), "a", "USR1", "tester"); !errors.Is(err, ErrConflict) {
+			t.Errorf("stopped: got %v", err)
+		}
+		r.must("start a")
+		if _, err := r.Signal(r.t.Context(), "a", "SIGNOPE", "tester"); !errors.Is(err, ErrInvalid) {
+			t.Errorf("got %v", err)
+		}
+		before := r.status("a")
+		if st, err := r.Signal(r.t.Context(), "A", "usr1", "tester"); err != nil || st.Run != before.Run || !st.Wanted {
+			t.Errorf("%+v, %v", st, err)
+		}
+		r.is("a running")
+		if got := r.f.sent(); got != "a SIGUSR1" {
+			t.Errorf("signals %q", got)
+		}
+	})
+}
+
 func TestUnknownServiceAndVerb(t *testing.T) {
 	bubble(t, nil, func(r *rig) {
 		if err := r.do("start nobody"); !errors.Is(err, ErrNotFound) {

@@ -9,9 +9,9 @@ import (
 	"controlcenter/internal/store"
 )
 
-// Signal sends a signal by name ("SIGUSR1", "usr1") to every process of a running service. It changes nothing about what is
-// wanted of the service: what ends by it counts as crashed and is restarted by its policy. For an end that lasts use
-// [VerbStop] or [VerbKill]. Errors: ErrNotFound, ErrInvalid (no such signal), ErrConflict (it does not run), those of the
+// Signal sends a signal by name ("SIGUSR1", "usr1") to the main process of a running service: its children may not know the
+// signal, and would die of it. It changes nothing about what is wanted of the service: what ends by it counts as crashed and
+// is restarted by its policy. For an end that lasts use [VerbStop] or [VerbKill]. Errors: ErrNotFound, ErrInvalid (no such signal), ErrConflict (it does not run), those of the
 // launcher.
 func (m *Manager) Signal(ctx context.Context, name, sig, actor string) (*Status, error) {
 	sig = signalName(sig)
@@ -30,7 +30,7 @@ func (m *Manager) Signal(ctx context.Context, name, sig, actor string) (*Status,
 		return st, errorf(ErrConflict, "%q does not run: there is nothing to send %s to", st.ID, sig)
 	}
 	// The run, not the process, is named: one that has ended meanwhile gets nothing, and neither does the next.
-	if err := m.o.Launcher.Signal(ctx, st.Run, sig, true); err != nil {
+	if err := m.o.Launcher.Signal(ctx, st.Run, sig, false); err != nil {
 		return st, &Error{Kind: ErrFailed, Text: "send " + sig + " to " + st.ID + ": " + err.Error(), Cause: err}
 	}
 	err = m.writer.save(ctx, &change{key: s.key, also: func(tx *store.Tx) error {

@@ -12,10 +12,16 @@ import (
 	"controlcenter/control"
 )
 
-// StartInput are the parameters of start and restart.
+// StartInput are the parameters of start.
 type StartInput struct {
 	ServiceInput
 	Wait string `query:"wait" default:"started" enum:"started,ready,none" doc:"Answer when it has lived 300 ms, when it is healthy (8 s at most), or at once"`
+}
+
+// RestartInput are the parameters of restart.
+type RestartInput struct {
+	StartInput
+	Timeout int `query:"timeout" minimum:"1" maximum:"300" doc:"Seconds it has to end by itself before all its processes are killed; default: as its definition says"`
 }
 
 // StopInput are the parameters of stop.
@@ -29,8 +35,8 @@ type StopInput struct {
 // KillInput are the parameters of kill.
 type KillInput struct {
 	ServiceInput
-	Signal  string `query:"signal" default:"SIGKILL" enum:"SIGKILL" doc:"To the whole tree of processes"`
-	Cascade bool   `query:"cascade" doc:"Also stop, first, what needs it; without it that is a conflict"`
+	Signal  string `query:"signal" default:"SIGKILL" enum:"SIGHUP,SIGINT,SIGQUIT,SIGKILL,SIGUSR1,SIGUSR2,SIGTERM,SIGCONT,SIGSTOP,SIGWINCH" doc:"SIGKILL ends the whole tree of processes, and it stays stopped; another one is sent to its main process"`
+	Cascade bool   `query:"cascade" doc:"Of SIGKILL: also stop, first, what needs it; without it that is a conflict"`
 }
 
 // ActionBody is the answer of what was done to a service.
@@ -83,7 +89,8 @@ func (s *Server) serviceActionRows() []*row {
 		typed(s, "POST", "/api/services/{name}/restart", operator, "Stop and start a service", s.restartService, g, about("One that does not run is started."+failures)),
 		typed(s, "POST", "/api/services/{name}/reload", operator, "Make a service read its configuration anew", s.reloadService, g,
 			about("By the signal that its definition names; 409 when it names none.")),
-		typed(s, "POST", "/api/services/{name}/kill", operator, "Kill all processes of a service at once", s.killService, g),
+		typed(s, "POST", "/api/services/{name}/kill", operator, "Kill all processes of a service at once, or send it another signal", s.killService, g,
+			about("Another signal than SIGKILL is not a stop: when the service ends by it, its restart policy decides. 409 when it does not run.")),
 	}
 }
 
@@ -117,11 +124,16 @@ func (s *Server) do(ctx context.Context, c control.Command, did string) (*answer
 	if err != nil {
 		return nil, s.legacy(named(st, err))
 	}
+	return acted(st, did), nil
+}
+
+// acted is the answer that something was done to a service.
+func acted(st *control.Status, did string) *answerOf[ActionBody] {
 	b := ActionBody{Success: true, Message: st.Spec.DisplayName + " " + did, Service: st.Object(time.Now())}
 	if b.PID = b.Service.PID; b.PID != nil {
 		b.Message += fmt.Sprintf(" (pid %d)", *b.PID)
 	}
-	return ok(b), nil
+	return ok(b)
 }
 
 // named puts the service's name before an error that does not have it.
@@ -140,12 +152,14 @@ func (s *Server) startService(ctx context.Context, in *StartInput) (*answerOf[Ac
 	return s.do(ctx, control.Command{Service: in.Name, Verb: control.VerbStart, Wait: waitOf(in.Wait)}, did)
 }
 
-func (s *Server) restartService(ctx context.Context, in *StartInput) (*answerOf[ActionBody], error) {
+func (s *Server) restartService(ctx context.Context, in *RestartInput) (*answerOf[ActionBody], error) {
 	did := "was restarted"
 	if in.Wait == "none" {
 		did = "is being restarted"
 	}
-	return s.do(ctx, control.Command{Service: in.Name, Verb: control.VerbRestart, Wait: waitOf(in.Wait)}, did)
+	return s.do(ctx, control.Command{
+		Service: in.Name, Verb: control.VerbRestart, Wait: waitOf(in.Wait), Grace: time.Duration(in.Timeout) * time.Second,
+	}, did)
 }
 
 func (s *Server) stopService(ctx context.Context, in *StopInput) (*answerOf[ActionBody], error) {
@@ -155,7 +169,24 @@ func (s *Server) stopService(ctx context.Context, in *StopInput) (*answerOf[Acti
 }
 
 func (s *Server) killService(ctx context.Context, in *KillInput) (*answerOf[ActionBody], error) {
+	if in.Signal != "SIGKILL" {
+		return s.signalService(ctx, in)
+	}
 	return s.do(ctx, control.Command{Service: in.Name, Verb: control.VerbKill, Cascade: in.Cascade}, "was killed")
+}
+
+// signalService sends a signal that is not an order to stop.
+func (s *Server) signalService(ctx context.Context, in *KillInput) (*answerOf[ActionBody], error) {
+	m, st, err := s.service(in.Name)
+	if err != nil {
+		return nil, s.legacy(err)
+	}
+	aimAt(ctx, st.ID+": "+in.Signal) // the path says only "kill"
+	st, err = m.Signal(ctx, st.Key, in.Signal, actor(ctx))
+	if err != nil {
+		return nil, s.legacy(named(st, err))
+	}
+	return acted(st, "was sent "+in.Signal), nil
 }
 
 func (s *Server) reloadService(ctx context.Context, in *ServiceInput) (*answerOf[ActionBody], error) {

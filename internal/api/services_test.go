@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"controlcenter/control"
+	"controlcenter/internal/audit"
 	"controlcenter/internal/store"
 )
 
@@ -104,9 +105,11 @@ func TestWrongRequestsToServicesAreRefused(t *testing.T) {
 		{"POST", "/api/services/a%2Fb/start", "", 404, "Not Found"},
 		{"POST", "/api/services/web/stop?timeout=301", "", 422, "between 1 and 300"},
 		{"POST", "/api/services/web/stop?timeout=soon", "", 422, "timeout"},
+		{"POST", "/api/services/web/restart?timeout=301", "", 422, "between 1 and 300"},
+		{"POST", "/api/services/web/kill?signal=SIGUSR1", "", 409, "does not run"},
 		{"POST", "/api/services/web/start?wait=long", "", 422, "one of started, ready, none"},
 		{"POST", "/api/services/web/start?force=true", "", 422, "unknown parameter"},
-		{"POST", "/api/services/web/kill?signal=SIGUSR1", "", 422, "SIGKILL"},
+		{"POST", "/api/services/web/kill?signal=SIGNOPE", "", 422, "signal: must be one of SIGHUP, SIGINT"},
 		{"GET", "/api/services?status=odd", "", 422, "running, stopped"},
 		{"GET", "/api/services?page=0", "", 422, "page"},
 		{"GET", "/api/services?limit=501", "", 422, "between 1 and 500"},
@@ -157,6 +160,44 @@ func TestWrongRequestsToServicesAreRefused(t *testing.T) {
 	}
 	r = p.ask("POST", "/api/services", strings.NewReader("name=x"), "Content-Type", "application/x-www-form-urlencoded")
 	wantProblem(t, r, 415, "application/json")
+}
+
+func TestSignalGoesToTheMainProcessAndIsNoStop(t *testing.T) {
+	p := startPlant(t, nil)
+	key, id := p.key("robot", "operator")
+	p.define(shell("web", `trap 'echo got usr1' USR1; sleep 1000 & c=$!; echo ready; while kill -0 $c; do wait $c; done`, `,"restart":{"policy":"no"}`))
+	pid := p.want(200, "POST", "/api/services/web/start", "")["pid"]
+	p.says("web", "ready")
+	var m map[string]any
+	p.must(p.ask("POST", "/api/services/WEB/kill?signal=SIGUSR1", nil, bearer(key)...), 200, &m)
+	wantAt(t, m, "web was sent SIGUSR1 (pid "+fmt.Sprint(pid)+")", "message")
+	p.says("web", "got usr1")
+	m = p.want(200, "GET", "/api/services/web/status", "")
+	wantAt(t, m, pid, "pid")
+	wantAt(t, m, "running", "status")
+	m = p.want(200, "GET", "/api/services/web/events?limit=1", "")
+	wantAt(t, m, "web: SIGUSR1 was sent", "events", 0, "title")
+	wantAt(t, m, "service.signal", "events", 0, "kind")
+	wantAt(t, m, "key:"+id, "events", 0, "actor")
+	rows, _, err := p.o.Audit.List(t.Context(), audit.Query{Result: audit.Changed, Limit: 1})
+	if err != nil || len(rows) != 1 || rows[0].Subject != "key:"+id || rows[0].Target != "web: SIGUSR1" {
+		t.Errorf("audited as %+v, %v", rows, err)
+	}
+	viewer, _ := p.key("guest", "viewer")
+	wantProblem(t, p.ask("POST", "/api/services/web/kill?signal=SIGUSR1", nil, bearer(viewer)...), 403, "")
+	m = p.want(200, "POST", "/api/services/web/kill?signal=SIGKILL", "")
+	wantAt(t, m, "stopped", "service", "status")
+}
+
+func TestRestartTakesATimeout(t *testing.T) {
+	p := startPlant(t, nil)
+	p.define(shell("web", `trap "" TERM; echo ready; exec sleep 1000`, `,"stop":{"grace":"10m"}`))
+	pid := p.want(200, "POST", "/api/services/web/start", "")["pid"]
+	p.says("web", "ready")
+	m := p.want(200, "POST", "/api/services/web/restart?timeout=1", "") // with the grace of its definition it would not answer
+	if m["pid"] == pid || m["pid"] == nil {
+		t.Errorf("pid %v, before %v", m["pid"], pid)
+	}
 }
 
 func TestFailedStartTellsReasonAndLastLines(t *testing.T) {

@@ -25,7 +25,10 @@ killed. They stay stopped until started again, also over a restart of the machin
   controlcenter stop --tag ai`},
 	"restart": {"Stop and start services", "restarted", "Stop services and start them again.", `  controlcenter restart comfyui`},
 	"reload":  {"Make services read their configuration again", "reloaded", "Send services the signal of their definition that makes them read their configuration\nagain.", `  controlcenter reload nginx`},
-	"kill": {"Kill services at once", "killed", "Kill all processes of services at once, or send another signal.", `  controlcenter kill comfyui
+	"kill": {"Kill services at once", "killed", `Kill all processes of services at once; they stay stopped. With --signal another signal
+goes to the main process of each, which is not a stop: when one ends by it, its
+restart policy decides, as when it ends by itself. Signals: SIGHUP, SIGINT, SIGQUIT,
+SIGUSR1, SIGUSR2, SIGTERM, SIGKILL, SIGCONT, SIGSTOP, SIGWINCH, also without SIG.`, `  controlcenter kill comfyui
   controlcenter kill comfyui --signal SIGUSR1`},
 }
 
@@ -81,14 +84,19 @@ the exit code is that of the worst: 1 failed, 4 refused, 3 not found.`,
 		if force {
 			q.Set("force", "true")
 		}
+		done := v.done
 		if signal != "" {
-			q.Set("signal", signal)
+			name := "SIG" + strings.TrimPrefix(strings.ToUpper(signal), "SIG")
+			q.Set("signal", name)
+			if name != "SIGKILL" {
+				done = name + " sent"
+			}
 		}
 		results, err := c.client.act(c.ctx, verb, c.args, sel, q)
 		if err != nil {
 			return err
 		}
-		return e.writeResults(results, v.done)
+		return e.writeResults(results, done)
 	}, needDaemon)
 	e.selectionFlags(cmd, &sel)
 	cmd.Flags().BoolVar(&sel.all, "all", false, "all services (jobs are not among them)")
@@ -99,7 +107,7 @@ the exit code is that of the worst: 1 failed, 4 refused, 3 not found.`,
 			cmd.Flags().BoolVar(&force, "force", false, "kill them without waiting")
 		}
 	case "kill":
-		cmd.Flags().StringVar(&signal, "signal", "", "send this signal instead of SIGKILL")
+		cmd.Flags().StringVar(&signal, "signal", "", "send this signal to the main process, instead of SIGKILL to all")
 	}
 	return cmd
 }

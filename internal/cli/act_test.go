@@ -44,7 +44,13 @@ func TestVerbsWithOptionsAskForEach(t *testing.T) {
 		t.Error(got)
 	}
 	check(t, "a failure with status 200", s.run("kill", "a", "--signal", "HUP"), ExitFailed, "", "controlcenter: kill: legacy answer\n")
-	if got := s.asked(); got != "POST /api/services/a/kill?signal=HUP" {
+	if got := s.asked(); got != "POST /api/services/a/kill?signal=SIGHUP" {
+		t.Error(got)
+	}
+	s.on("POST /api/services/a/kill", replies(`{"success":true}`))
+	check(t, "a signal", s.run("kill", "a", "--signal", "sigusr1"), ExitOK, "a: SIGUSR1 sent\n", "")
+	check(t, "the signal that ends it", s.run("kill", "a", "--signal", "kill"), ExitOK, "a: killed\n", "")
+	if got := s.asked(); got != "POST /api/services/a/kill?signal=SIGUSR1\nPOST /api/services/a/kill?signal=SIGKILL" {
 		t.Error(got)
 	}
 }
