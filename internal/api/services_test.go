@@ -178,7 +178,7 @@ func TestSignalGoesToTheMainProcessAndIsNoStop(t *testing.T) {
 	m = p.want(200, "GET", "/api/services/web/events?limit=1", "")
 	wantAt(t, m, "web: SIGUSR1 was sent", "events", 0, "title")
 	wantAt(t, m, "service.signal", "events", 0, "kind")
-	wantAt(t, m, "key:"+id, "events", 0, "actor")
+	wantAt(t, m, "key robot", "events", 0, "actor")
 	rows, _, err := p.o.Audit.List(t.Context(), audit.Query{Result: audit.Changed, Limit: 1})
 	if err != nil || len(rows) != 1 || rows[0].Subject != "key:"+id || rows[0].Target != "web: SIGUSR1" {
 		t.Errorf("audited as %+v, %v", rows, err)

@@ -1550,7 +1550,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Kill all processes of a service at once */
+        /**
+         * Kill all processes of a service at once, or send it another signal
+         * @description Another signal than SIGKILL is not a stop: when the service ends by it, its restart policy decides. 409 when it does not run.
+         */
         post: operations["post-api-services-name-kill"];
         delete?: never;
         options?: never;
@@ -9182,9 +9185,9 @@ export interface operations {
     "post-api-services-name-kill": {
         parameters: {
             query?: {
-                /** @description To the whole tree of processes */
-                signal?: "SIGKILL";
-                /** @description Also stop, first, what needs it; without it that is a conflict */
+                /** @description SIGKILL ends the whole tree of processes, and it stays stopped; another one is sent to its main process */
+                signal?: "SIGHUP" | "SIGINT" | "SIGQUIT" | "SIGKILL" | "SIGUSR1" | "SIGUSR2" | "SIGTERM" | "SIGCONT" | "SIGSTOP" | "SIGWINCH";
+                /** @description Of SIGKILL: also stop, first, what needs it; without it that is a conflict */
                 cascade?: boolean;
             };
             header?: never;
@@ -9414,6 +9417,8 @@ export interface operations {
             query?: {
                 /** @description Answer when it has lived 300 ms, when it is healthy (8 s at most), or at once */
                 wait?: "started" | "ready" | "none";
+                /** @description Seconds it has to end by itself before all its processes are killed; default: as its definition says */
+                timeout?: number;
             };
             header?: never;
             path: {
