@@ -27,8 +27,10 @@ func TestServiceIsToldHowOftenItMustSpeak(t *testing.T) {
 	m, err := New(t.Context(), Options{
 		Store: db, Bus: &event.Bus{}, Launcher: newFake(), NotifyDir: "/n", Getenv: func(string) (string, bool) { return "", false },
 		Files: []Definition{
-			{parsed(t, "dog", `{"watchdog": "1m30s"}`), "f:1"}, {parsed(t, "ready", `{"probes": {"readiness": {"notify": true}}}`), "f:2"},
-			{parsed(t, "own", `{"watchdog": "10s", "env": {"WATCHDOG_USEC": "5"}}`), "f:3"}, {parsed(t, "plain", `{}`), "f:4"},
+			{parsed(t, "dog", `{"watchdog": "1m30s"}`), "f:1"},
+			{parsed(t, "ready", `{"probes": {"readiness": {"notify": true}}}`), "f:2"},
+			{parsed(t, "own", `{"watchdog": "10s", "env": {"WATCHDOG_USEC": "5"}}`), "f:3"},
+			{parsed(t, "plain", `{}`), "f:4"},
 		},
 	})
 	if err != nil {
