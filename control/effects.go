@@ -59,7 +59,7 @@ func (s *service) launchSpec(ctx context.Context, spec *Spec, run string, gen ui
 	}
 	l := &LaunchSpec{
 		Run: run, Service: s.key, Gen: gen, Argv: spec.Command, Dir: spec.Cwd, Env: env, User: spec.User, Group: spec.Group, Umask: spec.Umask,
-		Nice: spec.Nice, NoNew: spec.NoNewPrivs, Limits: spec.Limits, Logs: spec.Logs,
+		Nice: spec.Nice, OOM: spec.OOMScore, NoNew: spec.NoNewPrivs, Limits: spec.Limits, Logs: spec.Logs,
 	}
 	if spec.Shell {
 		l.Argv = shell(spec.Command[0])

@@ -43,6 +43,7 @@ type LaunchSpec struct {
 	Group   string
 	Umask   string
 	Nice    int
+	OOM     int  // oom_score_adj
 	NoNew   bool // no new privileges
 	Limits  Limits
 	Logs    Logs

@@ -31,8 +31,10 @@ type Options struct {
 	Tail func(ctx context.Context, service, run string, n int) ([]string, error)
 	// Lines returns the lines of a run behind a position, and the next position.
 	Lines func(ctx context.Context, service, run string, after int64) ([]string, int64, error)
-	// PortOwner says who listens on a port.
+	// PortOwner says who listens on a port; it may try the port, and is asked right before a start.
 	PortOwner func(port uint16) (owner string, taken bool)
+	// Listening says whether somebody listened on a TCP port a moment ago, without touching it; known is false when nobody looked.
+	Listening func(port uint16) (listening, known bool)
 	// Resources says what a service's tree uses now.
 	Resources func(service string) (Resources, bool)
 	// LogCounts says what a service has logged.

@@ -96,13 +96,14 @@ func families() []family {
 				p(r.TookSeconds, s.ID, name)
 			}
 		}),
-		fam("controlcenter_service_port_listening", "1 = somebody listens on a port of the service's definition.", gauge, []string{"service", "port"}, func(s *Status, m *Manager, p put) {
-			if m.o.PortOwner == nil {
+		fam("controlcenter_service_port_listening", "1 = somebody listens on a TCP port of the service's definition. Refreshed every 5 s; absent when the ports collector is off or fails.", gauge, []string{"service", "port"}, func(s *Status, m *Manager, p put) {
+			if m.o.Listening == nil {
 				return
 			}
 			for _, port := range s.Spec.Ports {
-				_, taken := m.o.PortOwner(port)
-				p(bool01(taken), s.ID, strconv.Itoa(int(port)))
+				if listening, known := m.o.Listening(port); known {
+					p(bool01(listening), s.ID, strconv.Itoa(int(port)))
+				}
 			}
 		}),
 		resource("controlcenter_service_cpu_seconds_total", "CPU time of the service's processes, in seconds.", counter, func(r Resources) float64 { return r.CPUSeconds }),

@@ -12,7 +12,7 @@ import (
 
 func TestMetricsAreThereBeforeTheFirstCrashAndCountOn(t *testing.T) {
 	bubble(t, map[string]string{
-		"a": `{"ports": [8188], "display_name": "A", "restart": {"jitter": 0}, "probes": {"readiness": {"log": "ready", "interval": "1s"}}}`,
+		"a": `{"ports": [8188, 8189], "display_name": "A", "restart": {"jitter": 0}, "probes": {"readiness": {"log": "ready", "interval": "1s"}}}`,
 		"j": `{"type": "job", "schedule": {"every": "1h"}}`,
 	}, func(r *rig) {
 		r.edit = func(o *Options) {
@@ -21,6 +21,7 @@ func TestMetricsAreThereBeforeTheFirstCrashAndCountOn(t *testing.T) {
 			}
 			o.LogCounts = func(string) (LogCounts, bool) { return LogCounts{Bytes: 100, Lines: 10, Dropped: 0}, true }
 			o.PortOwner = func(uint16) (string, bool) { return "", false }
+			o.Listening = func(port uint16) (bool, bool) { return port == 8188, port != 8189 }
 		}
 		r.restart(nil)
 		compare := func(want string, names ...string) {
@@ -56,7 +57,7 @@ func TestMetricsAreThereBeforeTheFirstCrashAndCountOn(t *testing.T) {
 		want := map[string]string{
 			"controlcenter_service_up": "a 1 j 0", "controlcenter_service_wanted": "a 1 j 0", "controlcenter_service_starts_total": "a 2 j 0", "controlcenter_service_restarts_total": "a 1 j 0",
 			"controlcenter_service_last_exit_code": "a 7", "controlcenter_service_healthy": "a 1", "controlcenter_service_cpu_seconds_total": "a 12.5", "controlcenter_service_processes": "a 2",
-			"controlcenter_service_log_lines_total": "a 10 j 10", "controlcenter_service_port_listening": "a 0", "controlcenter_service_probe_success": "a 1",
+			"controlcenter_service_log_lines_total": "a 10 j 10", "controlcenter_service_port_listening": "a 1", "controlcenter_service_probe_success": "a 1",
 		}
 		reg := prometheus.NewRegistry()
 		if err := reg.Register(r.Collector()); err != nil {

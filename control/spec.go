@@ -33,8 +33,9 @@ type Spec struct {
 
 	User       string `json:"user,omitempty" yaml:"user,omitempty"`
 	Group      string `json:"group,omitempty" yaml:"group,omitempty"`
-	Umask      string `json:"umask,omitempty" yaml:"umask,omitempty"` // octal, "027"
-	Nice       int    `json:"nice,omitempty" yaml:"nice,omitempty"`   // -20..19
+	Umask      string `json:"umask,omitempty" yaml:"umask,omitempty"`                       // octal, "027"
+	Nice       int    `json:"nice,omitempty" yaml:"nice,omitempty"`                         // -20..19
+	OOMScore   int    `json:"oom_score_adjust,omitempty" yaml:"oom_score_adjust,omitempty"` // -1000..1000
 	NoNewPrivs bool   `json:"no_new_privs,omitempty" yaml:"no_new_privs,omitempty"`
 
 	SuccessCodes []int                 `json:"success_codes,omitempty" yaml:"success_codes,omitempty"` // default 0

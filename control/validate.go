@@ -116,6 +116,7 @@ func (s *Spec) checkCommand(c *checker) {
 	c.must(!strings.ContainsRune(s.Cwd, 0), "cwd", "must not contain a NUL byte")
 	c.must(s.Umask == "" || umaskText().MatchString(s.Umask), "umask", "%q is not octal such as 027", s.Umask)
 	c.must(s.Nice >= -20 && s.Nice <= 19, "nice", "must be -20 to 19")
+	c.must(s.OOMScore >= -1000 && s.OOMScore <= 1000, "oom_score_adjust", "must be -1000 to 1000")
 	c.must(s.Group == "" || s.User != "", "group", "needs a user")
 	for i, code := range s.SuccessCodes {
 		c.must(code >= 0 && code <= 255, fmt.Sprintf("success_codes[%d]", i), "must be 0 to 255")

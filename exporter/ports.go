@@ -17,6 +17,17 @@ type Ports struct {
 	Unreadable int
 }
 
+// Listens says whether a TCP socket listens on the port, at any address.
+func (p *Ports) Listens(port int) bool {
+	i, _ := slices.BinarySearchFunc(p.List, port, func(q Port, port int) int { return cmp.Compare(q.Port, port) })
+	for ; i < len(p.List) && p.List[i].Port == port; i++ {
+		if p.List[i].Protocol == "tcp" {
+			return true
+		}
+	}
+	return false
+}
+
 // Port is one socket.
 type Port struct {
 	Protocol string // tcp or udp (v4 and v6 alike)

@@ -352,10 +352,10 @@ func TestLaunchSaysWhyNothingWasStarted(t *testing.T) {
 
 func TestAProcessGetsWhatItsDefinitionSays(t *testing.T) {
 	r := newRig(t)
-	l := spec("svc", "sh", "-c", `umask; ulimit -n; nice; id -u; id -g; id -G; echo "$GREETING"; ls -l /proc/self/fd | grep -c '> '; cut -d' ' -f6 /proc/$$/stat; echo $$; grep NoNewPrivs /proc/$$/status`)
-	l.Umask, l.Nice, l.Limits.Nofile, l.NoNew = "027", 5, 512, true
+	l := spec("svc", "sh", "-c", `umask; ulimit -n; nice; id -u; id -g; id -G; echo "$GREETING"; ls -l /proc/self/fd | grep -c '> '; cut -d' ' -f6 /proc/$$/stat; echo $$; grep NoNewPrivs /proc/$$/status; cat /proc/self/oom_score_adj`)
+	l.Umask, l.Nice, l.OOM, l.Limits.Nofile, l.NoNew = "027", 5, 321, 512, true
 	l.Env = append(l.Env, "GREETING=hello")
-	want := []string{"0027", "512", "5", strconv.Itoa(os.Getuid()), "", "", "hello", "4", "", "", "NoNewPrivs:\t1"}
+	want := []string{"0027", "512", "5", strconv.Itoa(os.Getuid()), "", "", "hello", "4", "", "", "NoNewPrivs:\t1", "321"}
 	if os.Getuid() == 0 {
 		l.User, l.Group = "nobody", "daemon"
 		want[3], want[4] = "65534", "1"

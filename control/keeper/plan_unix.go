@@ -25,6 +25,7 @@ type plan struct {
 	Path   string `json:"path"`
 	Umask  *int   `json:"umask,omitempty"`
 	Nice   int    `json:"nice,omitempty"`
+	OOM    int    `json:"oom,omitempty"`
 	NoNew  bool   `json:"no_new,omitempty"`
 	Nofile uint64 `json:"nofile,omitempty"`
 	Core   uint64 `json:"core,omitempty"`
@@ -35,12 +36,12 @@ type plan struct {
 }
 
 func (p *plan) needed() bool {
-	return p.Umask != nil || p.Nice != 0 || p.NoNew || p.Nofile+p.Core+p.File > 0 || p.UID != nil || p.GID != nil
+	return p.Umask != nil || p.Nice != 0 || p.OOM != 0 || p.NoNew || p.Nofile+p.Core+p.File > 0 || p.UID != nil || p.GID != nil
 }
 
 // planOf resolves the program, the user and the rest of a definition.
 func planOf(l *control.LaunchSpec) (*plan, error) {
-	p := &plan{Nice: l.Nice, NoNew: l.NoNew, Nofile: uint64(max(l.Limits.Nofile, 0)), Core: uint64(max(l.Limits.Core, 0)), File: uint64(max(l.Limits.FileSize, 0))} //nolint:gosec // not below 0
+	p := &plan{Nice: l.Nice, OOM: l.OOM, NoNew: l.NoNew, Nofile: uint64(max(l.Limits.Nofile, 0)), Core: uint64(max(l.Limits.Core, 0)), File: uint64(max(l.Limits.FileSize, 0))} //nolint:gosec // not below 0
 	if l.Dir != "" {
 		if st, err := os.Stat(l.Dir); err != nil {
 			return nil, fmt.Errorf("cwd: %w", err)
@@ -209,6 +210,11 @@ func execPlan(text string, argv []string) error {
 	if p.Nice != 0 {
 		if err := syscall.Setpriority(syscall.PRIO_PROCESS, 0, p.Nice); err != nil {
 			return fmt.Errorf("nice: %w", err)
+		}
+	}
+	if p.OOM != 0 {
+		if err := adjustOOMScore(p.OOM); err != nil {
+			return fmt.Errorf("oom_score_adjust: %w", err)
 		}
 	}
 	if p.Umask != nil {

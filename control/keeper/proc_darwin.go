@@ -247,6 +247,8 @@ func (k *keeper) killTree(ctx context.Context, r *run) int {
 
 func (k *keeper) removeGroup(*run) {}
 
+func adjustOOMScore(int) error { return errors.New("macOS has no such thing") }
+
 func noNewPrivileges() error { return errors.New("macOS has no such thing") }
 
 // checkPeer refuses who is neither this user nor root.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -268,18 +269,55 @@ func limitJob(job windows.Handle, l *control.LaunchSpec) []string {
 		info.BasicLimitInformation.ActiveProcessLimit = uint32(l.Limits.Pids) //nolint:gosec // checked when it was defined
 	}
 	var warnings []string
-	if _, err := windows.SetInformationJobObject(job, windows.JobObjectExtendedLimitInformation, uintptr(unsafe.Pointer(&info)), uint32(unsafe.Sizeof(info))); err != nil { //nolint:gosec // the only way to this call
+	if err := setJob(job, windows.JobObjectExtendedLimitInformation, &info); err != nil {
 		warnings = append(warnings, "limits are not in force: "+err.Error())
+	}
+	if l.Nice != 0 { // by itself: that it is refused costs no other limit
+		info.BasicLimitInformation.LimitFlags |= windows.JOB_OBJECT_LIMIT_PRIORITY_CLASS
+		info.BasicLimitInformation.PriorityClass = priorityClass(l.Nice)
+		if err := setJob(job, windows.JobObjectExtendedLimitInformation, &info); err != nil {
+			warnings = append(warnings, "nice is not in force: "+err.Error())
+		}
+	}
+	if l.Limits.CPU > 0 {
+		rate := cpuRate{Flags: cpuRateEnable | cpuRateHardCap, Rate: uint32(min(max(l.Limits.CPU/float64(runtime.NumCPU())*10_000, 1), 10_000))}
+		if err := setJob(job, windows.JobObjectCpuRateControlInformation, &rate); err != nil {
+			warnings = append(warnings, "limits.cpu is not in force: "+err.Error())
+		}
 	}
 	for _, x := range []struct {
 		name string
 		set  bool
-	}{{"limits.cpu", l.Limits.CPU > 0}, {"limits.nofile", l.Limits.Nofile > 0}, {"umask", l.Umask != ""}, {"nice", l.Nice != 0}, {"no_new_privs", l.NoNew}} {
+	}{{"limits.nofile", l.Limits.Nofile > 0}, {"umask", l.Umask != ""}, {"oom_score_adjust", l.OOM != 0}, {"no_new_privs", l.NoNew}} {
 		if x.set {
 			warnings = append(warnings, x.name+" is not in force: Windows has nothing like it here")
 		}
 	}
 	return warnings
+}
+
+func setJob[T any](job windows.Handle, class uint32, info *T) error {
+	_, err := windows.SetInformationJobObject(job, class, uintptr(unsafe.Pointer(info)), uint32(unsafe.Sizeof(*info))) //nolint:gosec // the only way to this call
+	return err                                                                                                         //nolint:wrapcheck // the caller says what was being done
+}
+
+// cpuRate is JOBOBJECT_CPU_RATE_CONTROL_INFORMATION with a cap: Rate is in hundredths of a percent of all processors.
+type cpuRate struct{ Flags, Rate uint32 }
+
+const cpuRateEnable, cpuRateHardCap = 1, 4
+
+// priorityClass is the class of Windows that comes closest to a nice value.
+func priorityClass(nice int) uint32 {
+	switch {
+	case nice >= 15:
+		return windows.IDLE_PRIORITY_CLASS
+	case nice > 0:
+		return windows.BELOW_NORMAL_PRIORITY_CLASS
+	case nice > -10:
+		return windows.ABOVE_NORMAL_PRIORITY_CLASS
+	default:
+		return windows.HIGH_PRIORITY_CLASS
+	}
 }
 
 // resumeProcess lets a process begin that was created suspended.

@@ -55,7 +55,7 @@ func (d *daemonState) openServices(ctx context.Context, c *config.Config) error 
 	}
 	manager, err := control.New(ctx, control.Options{
 		Store: d.store, Bus: &d.bus, Launcher: s.keeper, Log: log, BootID: keeper.BootID(), Files: definitions(d.loaded.Load(), nil),
-		NotifyDir: s.notify, Tail: s.tail, Lines: s.lines, PortOwner: s.portOwner, Resources: s.resources, LogCounts: s.keeper.LogCounts,
+		NotifyDir: s.notify, Tail: s.tail, Lines: s.lines, PortOwner: s.portOwner, Listening: s.listening, Resources: s.resources, LogCounts: s.keeper.LogCounts,
 	})
 	if err != nil {
 		return fmt.Errorf("services: %w", err)
@@ -179,6 +179,15 @@ func (s *services) portOwner(port uint16) (string, bool) {
 		}
 	}
 	return "a process that may not be seen", true
+}
+
+// listening implements control.Options.Listening by the ports collector, which knows all ports, also those it does not show.
+func (s *services) listening(port uint16) (listening, known bool) {
+	ports := exporter.Get[exporter.Ports](s.sampler.Snapshot())
+	if ports == nil {
+		return false, false
+	}
+	return ports.Listens(int(port)), true
 }
 
 // owners knows which service each process belongs to.

@@ -5101,6 +5101,8 @@ export interface components {
             /** Format: int64 */
             nice?: number;
             no_new_privs?: boolean;
+            /** Format: int64 */
+            oom_score_adjust?: number;
             ports?: number[];
             probes?: components["schemas"]["ServiceProbes"];
             reload?: string;
