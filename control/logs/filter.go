@@ -16,8 +16,9 @@ type Filter struct {
 	Contains   string         // text in the line
 	Regexp     *regexp.Regexp // matches the line
 	IgnoreCase bool           // for both
+	Level      string         // at least so grave, one of Levels; "" = all
 	Run        string         // lines of this run: from its start to its end, or to the start of the next
-	Marks      bool           // the keeper's lines too; Contains and Regexp do not apply to them
+	Marks      bool           // the keeper's lines too; Contains, Regexp and Level do not apply to them
 	Times      bool           // Download only: put time and stream before each line
 }
 
@@ -30,6 +31,7 @@ type matcher struct {
 	fold         bool // needle is lower case ASCII
 	res          []*regexp.Regexp
 	lower        []byte
+	least        int // level
 }
 
 // slack is how far a clock may have been set back before lines are missed because reading begins too late or ends too early.
@@ -52,6 +54,10 @@ func (f Filter) matcher() (*matcher, error) {
 			}
 		}
 	}
+	var err error
+	if m.least, err = leastLevel(f.Level); err != nil {
+		return nil, err
+	}
 	if !f.Since.IsZero() {
 		m.since = f.Since.UTC().AppendFormat(nil, stampForm)
 	}
@@ -70,7 +76,6 @@ func (f Filter) matcher() (*matcher, error) {
 	if f.Regexp != nil {
 		re := f.Regexp
 		if f.IgnoreCase {
-			var err error
 			if re, err = regexp.Compile("(?i:" + re.String() + ")"); err != nil {
 				return nil, fmt.Errorf("regular expression: %w", err)
 			}
@@ -109,7 +114,7 @@ func (m *matcher) match(r *record) bool {
 			return false
 		}
 	}
-	return true
+	return m.least == levelDebug || levelOf(r.text) >= m.least
 }
 
 // late says whether no line that follows r can be early enough.

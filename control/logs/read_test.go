@@ -46,6 +46,9 @@ func numbered(t testing.TB, dir string, n int, size int64) (*Writer, []string) {
 			must(t, err)
 		}
 		text := strconv.Itoa(i) + strings.Repeat(" x", i%40)
+		if i%1000 == 7 {
+			text += " ERROR"
+		}
 		want = append(want, text)
 		put(t, w, Stream(i%2), text+"\n", at.Add(time.Duration(i)*time.Millisecond))
 	}
@@ -100,6 +103,7 @@ func TestTailRangeAndSearchGoThroughAllFiles(t *testing.T) {
 		"fold":        {Filter{Contains: "9 X X", IgnoreCase: true}, func(_ int, s string) bool { return strings.Contains(s, "9 x x") }},
 		"fold folded": {Filter{Contains: "ſ", IgnoreCase: true}, func(int, string) bool { return false }},
 		"regexp":      {Filter{Regexp: regexp.MustCompile(`^1\d*5 X`), IgnoreCase: true}, func(_ int, s string) bool { return regexp.MustCompile(`^1\d*5 x`).MatchString(s) }},
+		"level":       {Filter{Level: "warn"}, func(i int, _ string) bool { return i%1000 == 7 }},
 		"since":       {Filter{Since: at.Add(15 * time.Second)}, func(i int, _ string) bool { return i >= 15000 }},
 		"until":       {Filter{Until: at.Add(2 * time.Second)}, func(i int, _ string) bool { return i < 2000 }},
 		"nothing":     {Filter{Since: at.Add(time.Hour)}, func(int, string) bool { return false }},

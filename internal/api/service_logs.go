@@ -29,11 +29,12 @@ type LogFilter struct {
 	Grep       string `query:"grep" maxLength:"1000" doc:"Only lines with this text"`
 	Regex      string `query:"regex" maxLength:"1000" doc:"Only lines that match this RE2 expression"`
 	IgnoreCase bool   `query:"ignore_case" doc:"For grep and regex"`
+	Level      string `query:"level" enum:"debug,info,warn,error" doc:"Only lines at least so grave, by a field named level or a word near their beginning; lines that do not say are info"`
 	Stream     string `query:"stream" enum:"stdout,stderr" doc:"Only lines of this stream"`
 }
 
 func (f *LogFilter) filter() (logs.Filter, error) {
-	out := logs.Filter{Contains: f.Grep, IgnoreCase: f.IgnoreCase}
+	out := logs.Filter{Contains: f.Grep, IgnoreCase: f.IgnoreCase, Level: f.Level}
 	if f.Stream != "" {
 		out.Streams = []string{f.Stream}
 	}

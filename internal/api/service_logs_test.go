@@ -17,7 +17,7 @@ import (
 
 func TestLogsAreReadFilteredAndPaged(t *testing.T) {
 	p := startPlant(t, nil)
-	p.define(shell("web", `i=0; while [ $i -lt 20 ]; do echo "line $i"; i=$((i+1)); done; echo "bad thing" >&2; printf 'a\033[31mred\n'; exec sleep 1000`, ""))
+	p.define(shell("web", `i=0; while [ $i -lt 20 ]; do echo "line $i"; i=$((i+1)); done; echo "bad thing: error" >&2; printf 'a\033[31mred\n'; exec sleep 1000`, ""))
 	m := p.want(200, "GET", "/api/services/web/logs", "")
 	if len(m["logs"].([]any)) != 0 || m["message"] == nil || m["total_lines"] != 0.0 {
 		t.Errorf("before it wrote: %v", m)
@@ -38,11 +38,13 @@ func TestLogsAreReadFilteredAndPaged(t *testing.T) {
 		return strings.Join(out, ",")
 	}
 	for query, want := range map[string]string{
-		"stream=stderr":                 "bad thing",
+		"stream=stderr":                 "bad thing: error",
 		"lines=2&stream=stdout":         "line 19,a\x1b[31mred",
 		"grep=ine+1&lines=3":            "line 17,line 18,line 19",
-		"grep=BAD&ignore_case=true":     "bad thing",
+		"grep=BAD&ignore_case=true":     "bad thing: error",
 		"grep=BAD":                      "",
+		"level=warn":                    "bad thing: error",
+		"level=info&lines=1":            "a\x1b[31mred",
 		"regex=%5Eline+%5B01%5D%24":     "line 0,line 1",
 		"after=0&lines=3&stream=stdout": "line 0,line 1,line 2",
 		"since=1h&lines=1&grep=line":    "line 19",
@@ -97,7 +99,7 @@ func TestLogsAreReadFilteredAndPaged(t *testing.T) {
 	wantAt(t, m, 1.0, "total_lines")
 
 	for query, text := range map[string]string{
-		"lines=0": "between 1 and 10000", "lines=10001": "between 1 and 10000", "stream=both": "stdout, stderr", "format=xml": "json, text",
+		"level=grave": "debug, info, warn, error", "lines=0": "between 1 and 10000", "lines=10001": "between 1 and 10000", "stream=both": "stdout, stderr", "format=xml": "json, text",
 		"regex=(": "missing closing", "since=then": "RFC 3339", "after=x": "whole number", "after=1&before=2": "together", "download=perhaps": "true or false",
 	} {
 		wantProblem(t, p.get("/api/services/web/logs?"+query), 422, text)

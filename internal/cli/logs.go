@@ -31,11 +31,14 @@ type logEntry struct {
 	Text    string          `json:"text"`
 }
 
+// logLevels are what --level accepts, as the API.
+var logLevels = []string{"debug", "info", "warn", "error"}
+
 // logQuery is what logs is asked to show.
 type logQuery struct {
-	follow, ignoreCase, times                        bool
-	lines                                            int
-	since, until, grep, regex, stream, run, download string
+	follow, ignoreCase, times                               bool
+	lines                                                   int
+	since, until, grep, regex, level, stream, run, download string
 }
 
 func (e *env) logsCmd() *cobra.Command {
@@ -52,6 +55,7 @@ control characters are shown as escapes.
 		Example: `  controlcenter logs comfyui
   controlcenter logs -f comfyui ollama
   controlcenter logs comfyui --since 10m --grep error
+  controlcenter logs comfyui --since 1d --level error
   controlcenter logs comfyui --regex 'took [0-9]{3,} s' -n 1000
   controlcenter logs comfyui --download comfyui.log`,
 		ValidArgsFunction: e.completeServices(nil),
@@ -70,10 +74,12 @@ control characters are shown as escapes.
 	f.StringVar(&q.grep, "grep", "", "lines with this text")
 	f.StringVar(&q.regex, "regex", "", "lines that match this RE2 expression")
 	f.BoolVarP(&q.ignoreCase, "ignore-case", "i", false, "take upper and lower case for the same in --grep and --regex")
+	f.StringVar(&q.level, "level", "", "lines at least so grave: debug, info, warn or error; those that do not say are info")
 	f.StringVar(&q.stream, "stream", "", "stdout or stderr only")
 	f.StringVar(&q.run, "run", "", "lines of this run only, see \"jobs NAME\" and \"events\"")
 	f.BoolVarP(&q.times, "timestamps", "t", false, "show the time of each line")
 	f.StringVar(&q.download, "download", "", "write the lines as they are to this file, \"-\" for stdout")
+	_ = cmd.RegisterFlagCompletionFunc("level", cobra.FixedCompletions(logLevels, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("stream", cobra.FixedCompletions([]string{"stdout", "stderr"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = e.run(func(c *call) error {
 		values, err := q.values(f.Changed("lines"), len(c.args))
@@ -110,6 +116,9 @@ func (q *logQuery) values(linesGiven bool, services int) (url.Values, error) {
 	if q.stream != "" && q.stream != "stdout" && q.stream != "stderr" {
 		return nil, usagef("--stream: %q is none of stdout, stderr", q.stream)
 	}
+	if q.level != "" && !slices.Contains(logLevels, q.level) {
+		return nil, usagef("--level: %q is none of %s", q.level, strings.Join(logLevels, ", "))
+	}
 	now := time.Now()
 	for name, text := range map[string]string{"since": q.since, "until": q.until} {
 		if text == "" {
@@ -121,7 +130,7 @@ func (q *logQuery) values(linesGiven bool, services int) (url.Values, error) {
 		}
 		v.Set(name, at.UTC().Format(time.RFC3339Nano))
 	}
-	for name, text := range map[string]string{"grep": q.grep, "regex": q.regex, "stream": q.stream, "run": q.run} {
+	for name, text := range map[string]string{"grep": q.grep, "regex": q.regex, "level": q.level, "stream": q.stream, "run": q.run} {
 		if text != "" {
 			v.Set(name, text)
 		}

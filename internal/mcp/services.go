@@ -99,6 +99,7 @@ type logQuery struct {
 	Name     string `json:"name" jsonschema:"name of the service or job"`
 	Lines    int    `json:"lines,omitempty" jsonschema:"1 to 1000, default 100"`
 	Contains string `json:"contains,omitempty" jsonschema:"only lines with this text, in any case"`
+	Level    string `json:"level,omitempty" jsonschema:"only lines at least so grave: debug, info, warn or error"`
 }
 
 type logLines struct {
@@ -117,7 +118,7 @@ func (o *Options) logs(ctx context.Context, in logQuery) (logLines, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	page, err := o.Logs.Tail(ctx, st.Key, n, logs.Filter{Contains: in.Contains, IgnoreCase: true})
+	page, err := o.Logs.Tail(ctx, st.Key, n, logs.Filter{Contains: in.Contains, IgnoreCase: true, Level: in.Level})
 	if errors.Is(err, logs.ErrNone) {
 		return out, nil
 	}

@@ -7402,6 +7402,8 @@ export interface operations {
                 regex?: string;
                 /** @description For grep and regex */
                 ignore_case?: boolean;
+                /** @description Only lines at least so grave, by a field named level or a word near their beginning; lines that do not say are info */
+                level?: "debug" | "info" | "warn" | "error";
                 /** @description Only lines of this stream */
                 stream?: "stdout" | "stderr";
                 /** @description Most lines: the last ones, unless after or before says where */
@@ -9230,6 +9232,8 @@ export interface operations {
                 regex?: string;
                 /** @description For grep and regex */
                 ignore_case?: boolean;
+                /** @description Only lines at least so grave, by a field named level or a word near their beginning; lines that do not say are info */
+                level?: "debug" | "info" | "warn" | "error";
                 /** @description Only lines of this stream */
                 stream?: "stdout" | "stderr";
                 /** @description Most lines: the last ones, unless after or before says where */
@@ -9288,6 +9292,8 @@ export interface operations {
                 regex?: string;
                 /** @description For grep and regex */
                 ignore_case?: boolean;
+                /** @description Only lines at least so grave, by a field named level or a word near their beginning; lines that do not say are info */
+                level?: "debug" | "info" | "warn" | "error";
                 /** @description Only lines of this stream */
                 stream?: "stdout" | "stderr";
                 /** @description Begin with the last lines there are */
@@ -9336,6 +9342,8 @@ export interface operations {
                 regex?: string;
                 /** @description For grep and regex */
                 ignore_case?: boolean;
+                /** @description Only lines at least so grave, by a field named level or a word near their beginning; lines that do not say are info */
+                level?: "debug" | "info" | "warn" | "error";
                 /** @description Only lines of this stream */
                 stream?: "stdout" | "stderr";
                 /** @description Begin with the last lines there are */
@@ -9530,6 +9538,8 @@ export interface operations {
                 regex?: string;
                 /** @description For grep and regex */
                 ignore_case?: boolean;
+                /** @description Only lines at least so grave, by a field named level or a word near their beginning; lines that do not say are info */
+                level?: "debug" | "info" | "warn" | "error";
                 /** @description Only lines of this stream */
                 stream?: "stdout" | "stderr";
                 /** @description Most lines: the last ones, unless after or before says where */
