@@ -28,7 +28,8 @@ func (k *keeper) takeUp(all []*entryRun) {
 	for _, known := range all {
 		b := known.begin
 		r := &run{id: b.Run, service: b.Service, gen: b.Gen, at: b.At, raw: b.Raw, foster: true, over: make(chan struct{})}
-		if known.pid != nil {
+		here := b.BootID == k.boot
+		if known.pid != nil && here { // of another boot the numbers are somebody else's by now, the start time may be the same
 			r.pid, r.ticks, r.group = known.pid.PID, known.pid.Ticks, known.pid.Group
 		}
 		if e := known.end; e != nil {
@@ -37,9 +38,8 @@ func (k *keeper) takeUp(all []*entryRun) {
 			go k.finishOld(r)
 			continue
 		}
-		if b.BootID != k.boot {
+		if !here {
 			k.put(r)
-			r.group = "" // it was of another boot
 			k.ended(r, nil, nil)
 			continue
 		}
