@@ -3823,6 +3823,8 @@ export interface components {
         };
         KnowledgeJob: {
             actor?: string;
+            /** @description Run of the outside scan command that this scan followed */
+            after_run?: string;
             /** Format: int64 */
             bytes: number;
             /** @description Of an outside scan command */
@@ -3895,6 +3897,8 @@ export interface components {
         };
         KnowledgeJobBody: {
             actor?: string;
+            /** @description Run of the outside scan command that this scan followed */
+            after_run?: string;
             /** Format: int64 */
             bytes: number;
             /** @description Of an outside scan command */
