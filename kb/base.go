@@ -232,6 +232,8 @@ func (b *Base) Scan(ctx context.Context, r ScanRequest) (job Job, already bool, 
 			continue
 		} else if !o.Confirm && r.Confirm || r.After != "" {
 			continue // it must follow, or nobody would make the deletions, or see what was written where the other scan has been
+		} else if (r.Trigger == "start" || r.Trigger == "rescan") && (o.Kind == ScanCreator || o.Kind == ScanTier) {
+			continue // these are for all that was missed, and that one looks at a part
 		} else {
 			b.mu.Unlock()
 			return o, true, nil
