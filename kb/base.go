@@ -197,6 +197,7 @@ type ScanRequest struct {
 	Tier    string // only the files of this tier's creators: critical, high, medium, low
 	Force   bool   // read also what seems unchanged
 	Confirm bool   // make the deletions that were held
+	After   string // run of an outside command that may just have written files: a scan that is under way does not do
 	Trigger string // "manual" when empty
 	Actor   string
 }
@@ -212,7 +213,7 @@ func (b *Base) Scan(ctx context.Context, r ScanRequest) (job Job, already bool, 
 	j := &running{progress: func(j Job) { b.publish(ScanProgress{j}) }}
 	j.job = Job{
 		ID: newJobID(now), Kind: ScanIncremental, Trigger: r.Trigger, Actor: r.Actor, Status: JobQueued, Root: r.Root, Creator: r.Creator,
-		Tier: r.Tier, Force: r.Force, Confirm: r.Confirm, Started: now, Errors: []FileError{}, Log: []string{},
+		Tier: r.Tier, Force: r.Force, Confirm: r.Confirm, After: r.After, Started: now, Errors: []FileError{}, Log: []string{},
 	}
 	switch {
 	case r.Creator != "":
@@ -229,8 +230,10 @@ func (b *Base) Scan(ctx context.Context, r ScanRequest) (job Job, already bool, 
 		}
 		if o := other.snapshot(); o.Status != JobRunning && o.Status != JobQueued || o.Root != "" && r.Root != "" && o.Root != r.Root {
 			continue
-		} else if !o.Confirm && r.Confirm {
-			continue // it must follow, or nobody would make the deletions
+		} else if !o.Confirm && r.Confirm || r.After != "" {
+			continue // it must follow, or nobody would make the deletions, or see what was written where the other scan has been
+		} else if (r.Trigger == "start" || r.Trigger == "rescan") && (o.Kind == ScanCreator || o.Kind == ScanTier) {
+			continue // these are for all that was missed, and that one looks at a part
 		} else {
 			b.mu.Unlock()
 			return o, true, nil

@@ -136,7 +136,7 @@ func BenchmarkSearcher(b *testing.B) {
 		b.Fatal(err)
 	}
 	base := benchRig(b, benchFiles(), x)
-	s, err := NewSearcher(SearchSources{Index: func() *BleveIndex { return x }, Documents: base.Documents, Text: base.Text, Files: base.Texts})
+	s, err := NewSearcher(base.Sources(func() *BleveIndex { return x }, nil))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -62,9 +63,9 @@ func parseCreators(root string, data []byte) (creators []Creator, tiers map[stri
 		return nil, nil, nil, 0, err
 	}
 	var file struct {
-		Creators []json.RawMessage          `json:"creators"`
-		Tiers    map[string]json.RawMessage `json:"priority_tiers"`
-		Schedule map[string]any             `json:"scan_schedule"`
+		Creators []json.RawMessage `json:"creators"`
+		Tiers    json.RawMessage   `json:"priority_tiers"`
+		Schedule json.RawMessage   `json:"scan_schedule"`
 	}
 	if err := json.Unmarshal([]byte(text), &file); err != nil {
 		return nil, nil, nil, 0, fmt.Errorf("not a creator database: %w", err)
@@ -80,20 +81,43 @@ func parseCreators(root string, data []byte) (creators []Creator, tiers map[stri
 		c.Root, c.Raw = root, raw
 		creators = append(creators, c)
 	}
+	// Of these two what is odd is left out, entry by entry: the creators are worth more than they.
+	var perTier map[string]any
+	_ = json.Unmarshal(file.Tiers, &perTier)
 	tiers = map[string][]string{}
-	for tier, raw := range file.Tiers {
-		var ids []string
-		if json.Unmarshal(raw, &ids) == nil { // one example of the old documentation has a text here
-			tiers[strings.ToLower(tier)] = ids
+	for tier, v := range perTier {
+		ids, ok := v.([]any) // one example of the old documentation has a text here
+		if !ok {
+			continue
+		}
+		tier = strings.ToLower(tier)
+		tiers[tier] = []string{}
+		for _, id := range ids {
+			if s := oneLine(plainText(id), maxName); s != "" {
+				tiers[tier] = append(tiers[tier], s)
+			}
 		}
 	}
+	var frequencies map[string]any
+	_ = json.Unmarshal(file.Schedule, &frequencies)
 	schedule = map[string]string{}
-	for tier, v := range file.Schedule {
+	for tier, v := range frequencies {
 		if s, ok := v.(string); ok {
 			schedule[strings.ToLower(tier)] = s
 		}
 	}
 	return creators, tiers, schedule, odd, nil
+}
+
+// plainText is a text or a number of JSON as text; "" for all else.
+func plainText(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	return ""
 }
 
 // parseCreator takes what it can of one object, whatever the types of the rest.
@@ -275,87 +299,6 @@ func (b *Base) creatorNames() map[string]string {
 	return names
 }
 
-// relates says whether a file belongs to a creator: by its document, or because the id stands in its path.
-func relates(r *row, id string) bool {
-	return r.creator == id || foldContains(r.name, id) || foldContains(r.dir, id)
-}
-
-// foldContains looks for a lower-case text in any case, without making copies of what is ASCII.
-func foldContains(s, lower string) bool {
-	if len(s) < len(lower) {
-		return false
-	}
-	for i := range len(s) {
-		if s[i] >= 0x80 {
-			return strings.Contains(strings.ToLower(s), lower)
-		}
-	}
-outer:
-	for i := 0; i+len(lower) <= len(s); i++ {
-		for k := range len(lower) {
-			c := s[i+k]
-			if 'A' <= c && c <= 'Z' {
-				c += 'a' - 'A'
-			}
-			if c != lower[k] {
-				continue outer
-			}
-		}
-		return true
-	}
-	return false
-}
-
-// countRelated fills Files. For many creators the names of the files are looked at once for each distinct folder and name; with
-// 40 creators and 100,000 files that takes some 100 ms, so counts are kept until something changes.
-func (b *Base) countRelated(creators []Creator) {
-	counts := b.relatedCounts()
-	for i := range creators {
-		creators[i].Files = counts[strings.ToLower(creators[i].ID)]
-	}
-}
-
-func (b *Base) relatedCounts() map[string]int {
-	ids := []string{}
-	for _, c := range b.allCreators() {
-		ids = append(ids, strings.ToLower(c.ID))
-	}
-	version := b.cat.currentVersion()
-	b.mu.Lock()
-	if k := b.related; k.counts != nil && k.version == version && slices.Equal(k.ids, ids) {
-		b.mu.Unlock()
-		return k.counts
-	}
-	b.mu.Unlock()
-	counts := map[string]int{}
-	folders := map[string][]bool{} // which ids stand in the path of a folder: few folders, many files
-	for _, r := range b.cat.ordered("date_desc") {
-		in, ok := folders[r.dir]
-		if !ok {
-			in = make([]bool, len(ids))
-			for i, id := range ids {
-				in[i] = foldContains(r.dir, id)
-			}
-			folders[r.dir] = in
-		}
-		for i, id := range ids {
-			if in[i] || r.creator == id || foldContains(r.name, id) {
-				counts[id]++
-			}
-		}
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.related = relatedCache{version, ids, counts}
-	return counts
-}
-
-type relatedCache struct {
-	version uint64
-	ids     []string
-	counts  map[string]int
-}
-
 func (c *catalog) currentVersion() uint64 {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -368,13 +311,13 @@ func (b *Base) Creator(ctx context.Context, id string, limit int) (Creator, []Fi
 	if err := b.load(ctx); err != nil {
 		return Creator{}, nil, err
 	}
-	lower := strings.ToLower(strings.TrimPrefix(strings.TrimSpace(id), "@"))
+	lower := creatorKey(id)
 	if lower == "" {
 		return Creator{}, nil, fmt.Errorf("creator %q: %w", id, ErrNotFound)
 	}
 	var c Creator
 	all := b.allCreators()
-	i := slices.IndexFunc(all, func(c Creator) bool { return strings.EqualFold(c.ID, lower) })
+	i := slices.IndexFunc(all, func(c Creator) bool { return creatorKey(c.ID) == lower })
 	if i >= 0 {
 		c = all[i]
 	}

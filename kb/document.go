@@ -81,6 +81,7 @@ type Parsed struct {
 
 // Segment is one cue of a transcript.
 type Segment struct {
-	Start, End float64 // seconds
-	Text       string
+	Start float64 `json:"t"`     // seconds into the video
+	End   float64 `json:"t_end"` // seconds into the video
+	Text  string  `json:"text"`
 }

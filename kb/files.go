@@ -67,10 +67,10 @@ func (b *Base) Files(ctx context.Context, q FileQuery) (files []File, total int,
 func (q *FileQuery) matcher() func(*row) bool {
 	all := kinds()
 	kind, status := slices.Index(all[:], q.Type), statusNumber(q.Status)
-	creator, tag := strings.ToLower(q.Creator), strings.ToLower(q.Tag)
+	creator, tag := creatorKey(q.Creator), strings.ToLower(q.Tag)
 	return func(r *row) bool {
 		return (q.Agent == "" || r.agent == q.Agent) && (q.Category == "" || r.category == q.Category) && (q.Root == "" || r.root == q.Root) &&
-			(creator == "" || r.creator == creator) && (q.Type == "" || kind == int(r.kind)) && (q.Status == "" || status != 0 && r.status == status) &&
+			(creator == "" || relates(r, creator)) && (q.Type == "" || kind == int(r.kind)) && (q.Status == "" || status != 0 && r.status == status) &&
 			(tag == "" || slices.Contains(r.tags, tag))
 	}
 }

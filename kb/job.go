@@ -44,6 +44,7 @@ type Job struct {
 	Tier     string     `json:"priority,omitempty"`
 	Force    bool       `json:"force,omitempty"`
 	Confirm  bool       `json:"confirm,omitempty"` // deletions that were held are made
+	After    string     `json:"after_run,omitempty" doc:"Run of the outside scan command that this scan followed"`
 	Started  time.Time  `json:"started_at"`
 	Finished *time.Time `json:"finished_at"`
 	ExitCode *int       `json:"exit_code"` // 0 or 1 once it ended; null before

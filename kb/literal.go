@@ -18,8 +18,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxLiteralBytes is how much of a file is looked at: what is longer is no document.
-const maxLiteralBytes = 8 << 20
+const (
+	// maxLiteralBytes is how much of a file is in memory at once: all of most files.
+	maxLiteralBytes = 8 << 20
+	// maxLiteralText bounds what is looked for: it must fit well into that.
+	maxLiteralText = 1 << 20
+)
 
 // TextFile is a file to look into: one of a [Base], or one with an id and the means to open it.
 type TextFile struct {
@@ -104,8 +108,8 @@ const literalBatch = 8
 // a small base only in the second case: then the answer is as old as the record, like that of the index. See [shadow] for the
 // few that are always read.
 func Literal(ctx context.Context, text string, files iter.Seq[TextFile], o LiteralOptions) (*LiteralResult, error) {
-	if strings.TrimSpace(text) == "" {
-		return nil, errors.New("text: must not be blank")
+	if strings.TrimSpace(text) == "" || len(text) > maxLiteralText {
+		return nil, fmt.Errorf("text: must not be blank nor longer than %d bytes", maxLiteralText)
 	}
 	if o.Workers < 0 || o.Workers > 64 {
 		return nil, fmt.Errorf("workers: must be between 0 and 64, is %d", o.Workers)
@@ -135,7 +139,7 @@ func Literal(ctx context.Context, text string, files iter.Seq[TextFile], o Liter
 					if ctx.Err() != nil {
 						break
 					}
-					hit, ok, err := find.file(&batch[i], &s)
+					hit, ok, err := find.file(ctx, &batch[i], &s)
 					mu.Lock()
 					res.Files++
 					if err != nil {
@@ -207,12 +211,13 @@ func newFinder(text string) *finder {
 
 // scratch is what a worker reads and compares in.
 type scratch struct {
-	at    folders
-	read  bytes.Buffer
-	lower []byte
+	at     folders
+	read   bytes.Buffer
+	lower  []byte
+	window []byte // of a long file
 }
 
-func (f *finder) file(file *TextFile, s *scratch) (LiteralHit, bool, error) {
+func (f *finder) file(ctx context.Context, file *TextFile, s *scratch) (LiteralHit, bool, error) {
 	if text, ok := file.kept(); ok {
 		hit, ok := f.find(text, s)
 		return hit.of(file, ok), ok, nil
@@ -221,11 +226,17 @@ func (f *finder) file(file *TextFile, s *scratch) (LiteralHit, bool, error) {
 	if err != nil {
 		return LiteralHit{}, false, err
 	}
+	var hit LiteralHit
+	var has bool
 	s.read.Reset()
-	_, err = s.read.ReadFrom(io.LimitReader(r, maxLiteralBytes))
-	text := fromUTF16(s.read.Bytes())
-	if err == nil {
-		file.learn(r, text)
+	if _, err = s.read.ReadFrom(io.LimitReader(r, maxLiteralBytes+1)); err == nil {
+		if s.read.Len() > maxLiteralBytes {
+			hit, has, err = f.long(ctx, s.read.Bytes(), r, s)
+		} else {
+			text := fromUTF16(s.read.Bytes())
+			file.learn(r, text)
+			hit, has = f.find(text, s)
+		}
 	}
 	if cerr := r.Close(); err == nil {
 		err = cerr
@@ -233,8 +244,7 @@ func (f *finder) file(file *TextFile, s *scratch) (LiteralHit, bool, error) {
 	if err != nil {
 		return LiteralHit{}, false, fmt.Errorf("read %s: %w", file.id(), err)
 	}
-	hit, ok := f.find(text, s)
-	return hit.of(file, ok), ok, nil
+	return hit.of(file, has), has, nil
 }
 
 func (h LiteralHit) of(file *TextFile, ok bool) LiteralHit {
@@ -245,40 +255,57 @@ func (h LiteralHit) of(file *TextFile, ok bool) LiteralHit {
 }
 
 // find counts the lines that have the text.
-func (f *finder) find(text []byte, s *scratch) (hit LiteralHit, ok bool) {
-	lower := text
-	var at int
+func (f *finder) find(text []byte, s *scratch) (LiteralHit, bool) {
+	// Only what may be a hit is worth a copy: the first byte in either case is enough to leave most files alone.
+	if f.ascii && indexFold(text, f.needle) < 0 {
+		return LiteralHit{}, false
+	}
+	text, lower := f.folded(text, s)
+	var found lines
+	f.count(text, lower, len(lower), &found)
+	return found.hit, found.hit.MatchCount > 0
+}
+
+// folded returns a text in lower case, and as it is to be shown, place by place.
+func (f *finder) folded(text []byte, s *scratch) (shown, lower []byte) {
 	if f.ascii {
-		// Only what may be a hit is worth a copy: the first byte in either case is enough to leave most files alone.
-		if at = indexFold(text, f.needle); at < 0 {
-			return hit, false
-		}
 		s.lower = append(s.lower[:0], text...)
-		lower = s.lower
-		lowerASCII(lower)
-	} else {
-		lower = bytes.ToLower(text)
-		if len(lower) != len(text) { // some letters change their length: show what was compared
-			text = lower
-		}
-		if at = bytes.Index(lower, f.needle); at < 0 {
-			return hit, false
-		}
+		lowerASCII(s.lower)
+		return text, s.lower
 	}
-	hit.Preview, hit.fragments = around(text, at, len(f.needle))
-	for at >= 0 && at < len(lower) {
-		hit.MatchCount++
-		end := bytes.IndexByte(lower[at:], '\n')
-		if end < 0 {
-			break
-		}
-		next := bytes.Index(lower[at+end:], f.needle)
-		if next < 0 {
-			break
-		}
-		at += end + next
+	lower = bytes.ToLower(text)
+	if len(lower) != len(text) { // some letters change their length: show what was compared
+		text = lower
 	}
-	return hit, true
+	return text, lower
+}
+
+// lines are those that have the text, of a file that may be looked at in pieces.
+type lines struct {
+	hit    LiteralHit
+	inside bool // the piece before ended within a line that was counted
+}
+
+// count adds the lines in which the text begins before a place.
+func (f *finder) count(text, lower []byte, until int, found *lines) {
+	for at := 0; at < until; {
+		if found.inside { // once a line
+			n := bytes.IndexByte(lower[at:until], '\n')
+			if n < 0 {
+				return
+			}
+			at, found.inside = at+n+1, false
+		}
+		n := bytes.Index(lower[at:], f.needle)
+		if n < 0 || at+n >= until {
+			return
+		}
+		if at += n; found.hit.MatchCount == 0 {
+			found.hit.Preview, found.hit.fragments = around(text, at, len(f.needle))
+		}
+		found.hit.MatchCount++
+		found.inside = true
+	}
 }
 
 // indexFold is bytes.Index for a lower-case ASCII needle in a text of any case. It searches for the rarest letter of the
@@ -363,9 +390,17 @@ func around(text []byte, at, length int) (string, []Fragment) {
 		to = at + i
 	}
 	to = max(to, min(at+length, len(text)))
-	for utf8.RuneCount(text[from:at]) > snippetBack {
-		_, n := utf8.DecodeRune(text[from:])
-		from += n
+	back := at // step by step from the place: a line may have millions of characters before it
+	for range snippetBack {
+		if back > from {
+			_, n := utf8.DecodeLastRune(text[from:back])
+			back -= n
+		}
+	}
+	from = back
+	if more := at + length + utf8.UTFMax*maxPreview; more < to {
+		for to = more; !utf8.RuneStart(text[to]) && to > more-utf8.UTFMax; to-- {
+		}
 	}
 	line := strings.ToValidUTF8(string(text[from:to]), "�")
 	// Valid UTF-8 may be longer than what was replaced; the place is looked for again where that happened.

@@ -19,10 +19,21 @@ type SearchSources struct {
 	Documents func(ctx context.Context, ids []string) (map[string]*Document, error)
 	// Text returns what people read of a document, for previews. After an error the hit is shown without one.
 	Text func(ctx context.Context, d *Document) (string, error)
+	// Segments returns what a transcript says and when, and Subject the document about its video, nil = there is none. After an
+	// error the hit is shown without a time. May be nil: then no hit has one.
+	Segments func(ctx context.Context, d *Document) ([]Segment, error)
+	Subject  func(ctx context.Context, d *Document) (*Document, error)
 	// Files runs over all files, of one agent if it is not "".
 	Files func(ctx context.Context, agent string) iter.Seq[TextFile]
 	// Damaged is told when the index must be rebuilt; may be nil. It may be told more than once and must not block.
 	Damaged func(error)
+}
+
+// Sources are those of a base; index returns its index, and damaged is told when that must be made again, nil = nobody is.
+func (b *Base) Sources(index func() *BleveIndex, damaged func(error)) SearchSources {
+	return SearchSources{
+		Index: index, Documents: b.Documents, Text: b.Text, Segments: b.Segments, Subject: b.Subject, Files: b.Texts, Damaged: damaged,
+	}
 }
 
 // Searcher answers searches from the index and, where that has nothing, from the files. Its methods may be called from
@@ -69,7 +80,8 @@ type Hit struct {
 	Highlights []Fragment // the preview in pieces
 	Entry      *Entry     // the best one, nil = none has any of the words
 	Insight    *Insight   // the best one, nil = none has any of the words
-	URL        string     // of the video, at the time of the insight if that is known; "" = none
+	Segment    *Segment   // of a transcript, what is said where the preview is; nil = the document is none, or it is not said
+	URL        string     // of the video, at the time of the insight or segment if that is known; "" = none
 	Cursor     string     // goes on after this hit; "" for literal hits
 }
 
@@ -203,6 +215,7 @@ func (s *Searcher) show(ctx context.Context, q *Query, found *IndexResult) (*Res
 			if text, err := s.src.Text(ctx, h.Document); err == nil {
 				sn := snippetOf(text, words)
 				h.Preview, h.Highlights, h.MatchCount = sn.preview, sn.fragments, sn.lines
+				s.time(ctx, &h, func(all []Segment) *Segment { return spoken(all, text, sn.shown) })
 			}
 			h.choose(words)
 		}
@@ -258,7 +271,31 @@ func (h *Hit) choose(words *wordSet) {
 	if h.Insight != nil {
 		at = h.Insight.Start
 	}
+	if h.Segment != nil && at == nil { // the link leads there already
+		return
+	}
 	h.URL = VideoURL(address, video, at)
+}
+
+// time sets the segment of a hit in a transcript, as it is chosen from all, and the link to it.
+func (s *Searcher) time(ctx context.Context, h *Hit, choose func(all []Segment) *Segment) {
+	if h.Document.Type != "transcript" || s.src.Segments == nil {
+		return
+	}
+	all, err := s.src.Segments(ctx, h.Document)
+	if err != nil {
+		return
+	}
+	if h.Segment = choose(all); h.Segment == nil {
+		return
+	}
+	var subject *Document
+	if s.src.Subject != nil {
+		if subject, err = s.src.Subject(ctx, h.Document); err != nil {
+			subject = nil
+		}
+	}
+	h.URL = SegmentURL(h.Document, subject, h.Segment)
 }
 
 // each calls f for 0 to n-1, a few at once: what it waits for are files.
@@ -303,6 +340,7 @@ func (s *Searcher) literal(ctx context.Context, r Request, text string) (*Result
 			res.Total--
 			continue
 		}
+		s.time(ctx, &h, func(all []Segment) *Segment { return saying(all, text) })
 		h.choose(set)
 		res.Hits = append(res.Hits, h)
 	}

@@ -24,7 +24,8 @@ type Fragment struct {
 type snippet struct {
 	preview   string // at most 200 characters of one line
 	fragments []Fragment
-	lines     int // that have any of the words
+	lines     int     // that have any of the words
+	shown     []place // words of the query that the preview was chosen for
 }
 
 // wordSet tells the terms that were looked for: each maps to the number of its word.
@@ -108,6 +109,11 @@ func snippetOf(text string, words *wordSet) snippet {
 	}
 	from := 0
 	if len(places) > 0 {
+		last := best
+		for last < len(places) && places[last].end <= places[best].start+maxPreview-snippetBack {
+			last++
+		}
+		s.shown = places[best:last]
 		from = max(0, places[best].start-snippetBack)
 		if line := strings.LastIndexByte(text[:places[best].start], '\n') + 1; line > from {
 			from = line

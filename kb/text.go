@@ -28,23 +28,30 @@ type textKey struct{ root, path, hash string }
 type keptText struct {
 	textKey
 	text string
+	said []Segment
 }
 
-func (k *keptText) size() int { return len(k.text) + len(k.root) + len(k.path) + len(k.hash) + 200 }
+func (k *keptText) size() int {
+	n := len(k.text) + len(k.root) + len(k.path) + len(k.hash) + 200
+	for i := range k.said {
+		n += len(k.said[i].Text) + 32
+	}
+	return n
+}
 
-func (t *shownTexts) get(key textKey) (string, bool) {
+func (t *shownTexts) get(key textKey) (*keptText, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e := t.at[key]
 	if e == nil {
-		return "", false
+		return nil, false
 	}
 	t.used.MoveToFront(e)
-	return e.Value.(*keptText).text, true
+	return e.Value.(*keptText), true
 }
 
-func (t *shownTexts) put(key textKey, text string) {
-	k := &keptText{key, text}
+func (t *shownTexts) put(k *keptText) {
+	key := k.textKey
 	if k.size() > textsMost/16 { // one transcript does not take the place of all others
 		return
 	}
@@ -67,38 +74,47 @@ func (t *shownTexts) put(key textKey, text string) {
 // Text returns what people read of a document, as the index has it: as the record knows the file, else from the file as it is
 // now. Errors: [ErrNotFound], and a [RejectError] for a file that cannot be read any more.
 func (b *Base) Text(_ context.Context, d *Document) (string, error) {
-	key := textKey{d.Root, d.Path, d.Hash}
-	if text, ok := b.texts.get(key); ok {
-		return text, nil
+	k, err := b.shown(d.ID, textKey{d.Root, d.Path, d.Hash}, d.Size)
+	if err != nil {
+		return "", err
 	}
-	root, ok := b.rootOf(d.Root)
+	return k.text, nil
+}
+
+// shown reads what people read of a file, or remembers it.
+func (b *Base) shown(id string, key textKey, size int64) (*keptText, error) {
+	if k, ok := b.texts.get(key); ok {
+		return k, nil
+	}
+	root, ok := b.rootOf(key.root)
 	if !ok {
-		return "", fmt.Errorf("file %q: %w", d.ID, ErrNotFound)
+		return nil, fmt.Errorf("file %q: %w", id, ErrNotFound)
 	}
 	dir, err := os.OpenRoot(root.Path)
 	if err != nil {
-		return "", fmt.Errorf("open root %s: %w", root.ID, err)
+		return nil, fmt.Errorf("open root %s: %w", root.ID, err)
 	}
 	defer func() { _ = dir.Close() }()
 	at := folder{root: dir}
 	defer at.leave()
-	in, name := path.Split(d.Path)
+	in, name := path.Split(key.path)
 	f, err := at.open(strings.TrimSuffix(in, "/"), name)
 	if err != nil {
-		return "", fmt.Errorf("read %s: %w", d.Path, rejectionOf(err))
+		return nil, fmt.Errorf("read %s: %w", key.path, rejectionOf(err))
 	}
 	defer func() { _ = f.Close() }()
 	// Whether it changed meanwhile does not matter: what is kept has the content that the record knows.
-	data, err := appendAll(make([]byte, 0, min(d.Size, b.o.MaxFileSize)+1), io.LimitReader(f, b.o.MaxFileSize))
+	data, err := appendAll(make([]byte, 0, min(size, b.o.MaxFileSize)+1), io.LimitReader(f, b.o.MaxFileSize))
 	if err != nil {
-		return "", fmt.Errorf("read %s: %w", d.Path, rejectionOf(err))
+		return nil, fmt.Errorf("read %s: %w", key.path, rejectionOf(err))
 	}
-	p, err := Parse(Input{Root: d.Root, Path: d.Path, Data: data, textOnly: true})
+	p, err := Parse(Input{Root: key.root, Path: key.path, Data: data, textOnly: true})
 	if err != nil {
-		return "", fmt.Errorf("read %s: %w", d.Path, err)
+		return nil, fmt.Errorf("read %s: %w", key.path, err)
 	}
-	if p.Hash == d.Hash {
-		b.texts.put(key, p.Text)
+	k := &keptText{key, p.Text, p.Segments}
+	if p.Hash == key.hash {
+		b.texts.put(k)
 	}
-	return p.Text, nil
+	return k, nil
 }

@@ -47,9 +47,9 @@ func TestTextsOfPreviewsAreBoundedAndOfTheRecord(t *testing.T) {
 	}
 	var kept shownTexts
 	for i := range 1000 {
-		kept.put(textKey{"main", fmt.Sprint(i), "x"}, strings.Repeat("x", 10_000))
+		kept.put(&keptText{textKey{"main", fmt.Sprint(i), "x"}, strings.Repeat("x", 5_000), []Segment{{Text: strings.Repeat("x", 5_000)}}})
 	}
-	kept.put(textKey{"main", "large", "x"}, strings.Repeat("x", textsMost/2))
+	kept.put(&keptText{textKey{"main", "large", "x"}, strings.Repeat("x", textsMost/2), nil})
 	size := 0
 	for _, e := range kept.at {
 		size += e.Value.(*keptText).size()

@@ -63,9 +63,7 @@ func startKnowledge(t *testing.T, change func(*Options, string)) *knowledgeSite 
 
 func searcher(t *testing.T, base *kb.Base, index *kb.BleveIndex) *kb.Searcher {
 	t.Helper()
-	s, err := kb.NewSearcher(kb.SearchSources{
-		Index: func() *kb.BleveIndex { return index }, Documents: base.Documents, Text: base.Text, Files: base.Texts,
-	})
+	s, err := kb.NewSearcher(base.Sources(func() *kb.BleveIndex { return index }, nil))
 	if err != nil {
 		t.Fatal(err)
 	}

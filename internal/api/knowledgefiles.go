@@ -128,6 +128,7 @@ func (s *Server) knowledgeFilesList(ctx context.Context, in *KnowledgeFilesInput
 type KnowledgeFileInput struct {
 	ID      string `path:"file_id"`
 	Content bool   `query:"content" doc:"Also the text of the file"`
+	Cues    bool   `query:"segments" doc:"Also what is said in the video and when: from the file if it is a transcript, else from the transcript beside it"`
 }
 
 // KnowledgeFileBody is a file with its insights.
@@ -138,7 +139,14 @@ type KnowledgeFileBody struct {
 	Entries  []KnowledgeEntry      `json:"entries" doc:"A file has one for each video or topic"`
 	Warnings []string              `json:"warnings" doc:"What was odd about the file"`
 	Reviews  []kb.Review           `json:"reviews"`
+	Cues     *[]KnowledgeSegment   `json:"segments,omitempty" doc:"With segments=true; empty without a transcript"`
 	Content  *string               `json:"content,omitempty" doc:"With content=true; text, never to be shown as HTML"`
+}
+
+// KnowledgeSegment is what is said in a video from one time to another.
+type KnowledgeSegment struct {
+	kb.Segment
+	URL string `json:"url" doc:"Of the video at that time; empty when it is not known"`
 }
 
 // KnowledgeFileInsights is what was read of a file.
@@ -232,6 +240,11 @@ func (s *Server) knowledgeFileDetail(ctx context.Context, in *KnowledgeFileInput
 		out.Entries = append(out.Entries, e)
 		out.Insights.Items = append(out.Insights.Items, e.Insights...)
 	}
+	if in.Cues {
+		if out.Cues, err = k.segments(ctx, &f.Document); err != nil {
+			return nil, fileProblem(err)
+		}
+	}
 	if in.Content {
 		c, err := k.Base.Content(ctx, f.ID)
 		if err != nil {
@@ -240,6 +253,23 @@ func (s *Server) knowledgeFileDetail(ctx context.Context, in *KnowledgeFileInput
 		out.Content = &c.Text
 	}
 	return ok(out), nil
+}
+
+// segments are what is said in the video of a document, each with the link to its time.
+func (k *Knowledge) segments(ctx context.Context, d *kb.Document) (*[]KnowledgeSegment, error) {
+	all, err := k.Base.Segments(ctx, d)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // kb says what was being done
+	}
+	subject, err := k.Base.Subject(ctx, d)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // as above
+	}
+	out := make([]KnowledgeSegment, len(all))
+	for i := range all {
+		out[i] = KnowledgeSegment{Segment: all[i], URL: kb.SegmentURL(d, subject, &all[i])}
+	}
+	return &out, nil
 }
 
 // knowledgeContent writes a file's text. Whatever the file holds, a browser must not take it for a page: it is plain text, and

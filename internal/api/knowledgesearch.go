@@ -81,6 +81,7 @@ type KnowledgeHit struct {
 	Score      num               `json:"score" doc:"Comparable within one answer; confidence is not part of it"`
 	Entry      *KnowledgeEntry   `json:"entry" doc:"The best one, without its insights; null = none has any of the words"`
 	Insight    *KnowledgeInsight `json:"insight" doc:"The best one; null = none has any of the words"`
+	Segment    *KnowledgeSegment `json:"segment" doc:"Of a transcript: what is said where the preview is; null otherwise"`
 	Cursor     string            `json:"cursor" doc:"Goes on after this result"`
 	File       KnowledgeFile     `json:"file" doc:"The file once more, where the browser client looks for it"`
 }
@@ -155,7 +156,10 @@ func (k *Knowledge) hit(h *kb.Hit) KnowledgeHit {
 	}
 	out.File = out.KnowledgeFile
 	if h.URL != "" {
-		out.URL = h.URL // at the time of the insight
+		out.URL = h.URL // at the time of the insight or segment
+	}
+	if h.Segment != nil {
+		out.Segment = &KnowledgeSegment{Segment: *h.Segment, URL: h.URL}
 	}
 	if h.Entry != nil {
 		e := *h.Entry

@@ -46,9 +46,7 @@ func (d *daemonState) openKnowledge(ctx context.Context, c *config.Config) (err 
 	if err != nil {
 		return fmt.Errorf("knowledge: %w", err)
 	}
-	k.searcher, err = kb.NewSearcher(kb.SearchSources{
-		Index: k.index.now, Documents: k.base.Documents, Text: k.base.Text, Files: k.base.Texts, Damaged: k.index.damaged,
-	})
+	k.searcher, err = kb.NewSearcher(k.base.Sources(k.index.now, k.index.damaged))
 	if err != nil {
 		return fmt.Errorf("knowledge: %w", err)
 	}

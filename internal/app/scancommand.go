@@ -278,7 +278,7 @@ func (s *scanCommand) rescan(ctx context.Context, run string) {
 	s.mu.Lock()
 	asked := s.started[run]
 	s.mu.Unlock()
-	r := kb.ScanRequest{Root: asked.Root, Trigger: "command", Actor: "system"}
+	r := kb.ScanRequest{Root: asked.Root, After: run, Trigger: "command", Actor: "system"}
 	if asked.Force {
 		r.Force, r.Creator, r.Tier = true, asked.Creator, asked.Priority
 	}

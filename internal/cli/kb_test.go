@@ -35,7 +35,7 @@ func (p *place) withExamples(t *testing.T) (root string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		searcher, err := kb.NewSearcher(kb.SearchSources{Index: func() *kb.BleveIndex { return index }, Documents: base.Documents, Text: base.Text, Files: base.Texts})
+		searcher, err := kb.NewSearcher(base.Sources(func() *kb.BleveIndex { return index }, nil))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type kbJob struct {
 	Finished *time.Time `json:"finished_at"`
 	Error    string     `json:"error"`
 	Resumed  int        `json:"resumed"`
+	After    string     `json:"after_run"`
 	LogFile  string     `json:"log_file"`
 	Command  string     `json:"command"`
 	ExitCode *int       `json:"exit_code"`
@@ -71,7 +73,8 @@ func (e *env) kbScanCmd() *cobra.Command {
 		Long: `Look for changes and index them. It waits for the end and shows a progress bar on
 terminals; the exit code tells how the scan ended: 0 well, 1 otherwise. An interrupt
 ends the waiting, not the scan ("kb cancel" does that). While a scan runs, that one is
-shown. Where knowledge.scan.command is configured, that command runs first.`,
+shown. Where knowledge.scan.command is configured, that command runs first, and it waits
+for the scan that follows, too: the exit code is 0 when both ended well.`,
 		Example: `  controlcenter kb scan
   controlcenter kb scan --creator PixelOrchard --force
   controlcenter kb scan --priority critical --detach
@@ -131,8 +134,82 @@ shown. Where knowledge.scan.command is configured, that command runs first.`,
 // errScanEnded ends the reading of a scan's progress.
 var errScanEnded = errors.New("the scan has ended")
 
-// awaitScan shows the progress of a scan until it has ended, over a restart of the daemon too, and then what it did.
+// awaitScan shows the progress of a scan until it has ended, over a restart of the daemon too, and then what it did. After a run of
+// the outside command that is also the scan of the files that follows.
 func (e *env) awaitScan(c *call, id string) error {
+	j, raw, err := e.followScan(c, id)
+	if err != nil {
+		return err
+	}
+	if j.Kind != "command" {
+		if err := e.print(raw, func() error { return e.writeScan(&j, 10) }); err != nil {
+			return err
+		}
+		return scanError("scan", &j)
+	}
+	next, err := e.scanAfter(c, &j)
+	if err != nil {
+		return err
+	}
+	files, rawFiles, err := e.followScan(c, next)
+	if err != nil {
+		return err
+	}
+	both, err := json.Marshal(map[string]json.RawMessage{"command": raw, "scan": rawFiles})
+	if err != nil {
+		return fmt.Errorf("write both scans: %w", err)
+	}
+	err = e.print(json.RawMessage(both), func() error {
+		if err := e.writeScan(&j, 10); err != nil {
+			return err
+		}
+		fmt.Fprintln(e.o.Stdout)
+		return e.writeScan(&files, 10)
+	})
+	return cmp.Or(err, scanError("scan command", &j), scanError("scan", &files))
+}
+
+// scanError is nil for a scan that ended well.
+func scanError(what string, j *kbJob) error {
+	if j.Status != "completed" {
+		return exitf(ExitFailed, "the %s %s: %s", what, j.Status, j.Error)
+	}
+	return nil
+}
+
+// How long, and how often, the scan is looked for that follows a run of the outside command: it is asked for at once.
+const (
+	scanAfterWait  = 30 * time.Second
+	scanAfterEvery = 200 * time.Millisecond
+)
+
+// scanAfter returns the id of the scan that followed a run of the outside command. When the daemon went away at that moment it is
+// the first scan of the next one.
+func (e *env) scanAfter(c *call, run *kbJob) (string, error) {
+	for until := time.Now().Add(scanAfterWait); time.Now().Before(until); {
+		var b struct {
+			Jobs []kbJob `json:"jobs"`
+		}
+		if _, err := c.client.decode(c.ctx, kbPath+"/jobs?limit=50", &b); err != nil {
+			return "", err
+		}
+		for _, j := range b.Jobs {
+			later := run.Finished != nil && !j.Started.Before(*run.Finished)
+			if j.After == run.ID || later && (j.Trigger == "command" || j.Trigger == "start") {
+				return j.ID, nil
+			}
+		}
+		select {
+		case <-c.ctx.Done():
+			return "", fmt.Errorf("interrupted; the scan goes on: controlcenter kb jobs")
+		case <-time.After(scanAfterEvery):
+		}
+	}
+	return "", exitf(ExitFailed, "the scan command has ended, but no scan of the files followed: controlcenter kb jobs")
+}
+
+// followScan shows the progress of one scan until it has ended, and returns it as it is then.
+func (e *env) followScan(c *call, id string) (j kbJob, last json.RawMessage, err error) {
 	bar := &progressBar{e: e, on: e.onTerminal(e.o.Stderr)}
 	fl := follower{c: c.client, path: kbPath + "/events", query: url.Values{"job": {id}}, waiting: func(err error) {
 		bar.clear()
@@ -140,18 +217,17 @@ func (e *env) awaitScan(c *call, id string) error {
 			fmt.Fprintf(e.o.Stderr, "controlcenter: %s; waiting for the daemon\n", cleanLines(err.Error()))
 		}
 	}}
-	var last json.RawMessage
-	err := fl.run(c.ctx, func(ev *sseEvent) error {
+	err = fl.run(c.ctx, func(ev *sseEvent) error {
 		if ev.name != "knowledge_scan" {
 			return nil
 		}
 		var frame struct {
 			Job json.RawMessage `json:"job"`
 		}
-		var j kbJob
 		if err := json.Unmarshal(ev.data, &frame); err != nil {
 			return fmt.Errorf("read progress: %w", err)
 		}
+		j = kbJob{}
 		if err := json.Unmarshal(frame.Job, &j); err != nil {
 			return fmt.Errorf("read progress: %w", err)
 		}
@@ -163,23 +239,13 @@ func (e *env) awaitScan(c *call, id string) error {
 		return nil
 	})
 	bar.clear()
-	if !errors.Is(err, errScanEnded) {
-		if c.ctx.Err() != nil {
-			return fmt.Errorf("interrupted; the scan goes on: controlcenter kb jobs %s", id)
-		}
-		return err
+	switch {
+	case errors.Is(err, errScanEnded):
+		return j, last, nil
+	case c.ctx.Err() != nil:
+		return j, nil, fmt.Errorf("interrupted; the scan goes on: controlcenter kb jobs %s", id)
 	}
-	var j kbJob
-	if err := json.Unmarshal(last, &j); err != nil {
-		return fmt.Errorf("read progress: %w", err)
-	}
-	if err := e.print(last, func() error { return e.writeScan(&j, 10) }); err != nil {
-		return err
-	}
-	if j.Status != "completed" {
-		return exitf(ExitFailed, "the scan %s: %s", j.Status, j.Error)
-	}
-	return nil
+	return j, nil, err
 }
 
 // onTerminal says whether what is written there is read by a person.
@@ -313,6 +379,9 @@ outside scan command, and those that the logs of the older pipeline tell of.`,
 			return err
 		}
 		if len(c.args) == 1 {
+			if c.args[0] == "" { // it would be all of them
+				return usagef("ID: must not be empty")
+			}
 			if follow {
 				return e.awaitScan(c, c.args[0])
 			}

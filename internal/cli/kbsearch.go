@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -26,6 +27,9 @@ type kbHit struct {
 		Confidence *float64 `json:"confidence_percent"`
 		URL        string   `json:"url"`
 	} `json:"insight"`
+	Segment *struct {
+		Start float64 `json:"t"`
+	} `json:"segment"`
 }
 
 func (e *env) kbSearchCmd() *cobra.Command {
@@ -164,6 +168,9 @@ func (e *env) writeHit(out *strings.Builder, h *kbHit) {
 		out.WriteString(text + "\n")
 	}
 	out.WriteString("  " + clean(h.ID) + "  " + clean(h.Path))
+	if h.Segment != nil {
+		out.WriteString("  at " + (time.Duration(h.Segment.Start) * time.Second).String())
+	}
 	if h.URL != "" {
 		out.WriteString("  " + clean(h.URL))
 	}

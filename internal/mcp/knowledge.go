@@ -21,7 +21,9 @@ type Found struct {
 	Confidence *float64 `json:"confidence" jsonschema:"0 to 1; null = not said"`
 	Preview    string   `json:"preview"`
 	Insight    string   `json:"insight,omitempty" jsonschema:"the statement that matches best"`
-	URL        string   `json:"url,omitempty" jsonschema:"of the video, at the time of the insight"`
+	Said       string   `json:"said,omitempty" jsonschema:"of a transcript, what is said at that place"`
+	At         *float64 `json:"t,omitempty" jsonschema:"seconds into the video, of what is said"`
+	URL        string   `json:"url,omitempty" jsonschema:"of the video, at the time of the insight or of what is said"`
 	Score      float64  `json:"score"`
 }
 
@@ -170,6 +172,9 @@ func (o *Options) search(ctx context.Context, in searchQuery) (searchAnswer, err
 		}
 		if h.Insight != nil {
 			f.Insight = h.Insight.Text
+		}
+		if h.Segment != nil {
+			f.Said, f.At = h.Segment.Text, &h.Segment.Start
 		}
 		out.Results = append(out.Results, f)
 	}

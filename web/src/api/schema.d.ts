@@ -3536,6 +3536,8 @@ export interface components {
             relative_path: string;
             reviews: components["schemas"]["Review"][];
             root: string;
+            /** @description With segments=true; empty without a transcript */
+            segments?: components["schemas"]["KnowledgeSegment"][];
             /**
              * Format: int64
              * @description Bytes
@@ -3699,6 +3701,8 @@ export interface components {
             root: string;
             /** @description Comparable within one answer; confidence is not part of it */
             score: number | null;
+            /** @description Of a transcript: what is said where the preview is; null otherwise */
+            segment: components["schemas"]["KnowledgeSegment"] | null;
             /**
              * Format: int64
              * @description Bytes
@@ -3819,6 +3823,8 @@ export interface components {
         };
         KnowledgeJob: {
             actor?: string;
+            /** @description Run of the outside scan command that this scan followed */
+            after_run?: string;
             /** Format: int64 */
             bytes: number;
             /** @description Of an outside scan command */
@@ -3891,6 +3897,8 @@ export interface components {
         };
         KnowledgeJobBody: {
             actor?: string;
+            /** @description Run of the outside scan command that this scan followed */
+            after_run?: string;
             /** Format: int64 */
             bytes: number;
             /** @description Of an outside scan command */
@@ -4312,6 +4320,15 @@ export interface components {
              * @enum {string}
              */
             sort?: "relevance" | "modified" | "-modified" | "published" | "-published" | "confidence" | "-confidence" | "size" | "-size";
+        };
+        KnowledgeSegment: {
+            /** Format: double */
+            t: number;
+            /** Format: double */
+            t_end: number;
+            text: string;
+            /** @description Of the video at that time; empty when it is not known */
+            url: string;
         };
         KnowledgeStats: {
             /** @description Same as files_by_agent */
@@ -7831,6 +7848,8 @@ export interface operations {
             query?: {
                 /** @description Also the text of the file */
                 content?: boolean;
+                /** @description Also what is said in the video and when: from the file if it is a transcript, else from the transcript beside it */
+                segments?: boolean;
             };
             header?: never;
             path: {
