@@ -132,19 +132,38 @@ func lineNumber(text string) int {
 func (l *load) everyLineIsThere() {
 	l.t.Helper()
 	for i := range l.each {
-		next := 1
-		l.lines(fmt.Sprintf("lines%d", i), func(stream, text string) {
-			if stream != "stdout" {
-				return
-			}
-			n := lineNumber(text)
-			if n != next {
-				l.t.Errorf("lines%d: %q where number %d was due", i, text, next)
-			}
-			next = n + 1
-		})
-		if next < 100 {
-			l.t.Errorf("lines%d: only %d lines", i, next)
-		}
+		l.numbered(fmt.Sprintf("lines%d", i), 100, lineNumber)
 	}
+}
+
+// numbered checks that a log has numbered lines, at least so many, each once, whole and in order. number reads the number of a
+// line, 0 = it is not whole.
+func (s *services) numbered(id string, least int, number func(text string) int) {
+	s.t.Helper()
+	next := 1
+	s.lines(id, func(stream, text string) {
+		if stream != "stdout" {
+			return
+		}
+		n := number(text)
+		if n != next {
+			s.t.Errorf("%s: %q where number %d was due", id, text, next)
+		}
+		next = n + 1
+	})
+	if next <= least {
+		s.t.Errorf("%s: only %d lines", id, next-1)
+	}
+}
+
+// halves is a program whose lines are unfinished most of the time.
+var halves = []string{"sh", "-c", `n=0; while :; do n=$((n+1)); printf "begin $n"; sleep 0.02; echo " end $n"; done`}
+
+// halvesNumber returns the number of a line of halves, 0 = it is not whole.
+func halvesNumber(text string) int {
+	begin, end := 0, 0
+	if _, err := fmt.Sscanf(text, "begin %d end %d", &begin, &end); err != nil || text != fmt.Sprintf("begin %d end %d", begin, begin) {
+		return 0
+	}
+	return begin
 }
