@@ -139,8 +139,6 @@ func (s *service) term(ctx context.Context) {
 				return
 			}
 			s.m.o.Log.Warn("stop command", "service", s.key, "err", err)
-			s.send(ctx, run, "SIGTERM")
-			return
 		}
 		s.send(ctx, run, signalName(spec.Stop.Signal))
 	})

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -53,6 +54,7 @@ type Resources struct {
 	ResidentBytes float64
 	OpenFDs       float64
 	Processes     float64
+	At            time.Time // nothing of it is older
 }
 
 // LogCounts counts what was logged, since the log was first written.

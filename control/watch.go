@@ -53,7 +53,7 @@ func (s *service) watch(ctx context.Context) {
 			s.async(func() { s.watchdog(ctx, spec, run, note) })
 		}
 		if spec.Limits.RestartAbove > 0 && s.m.o.Resources != nil {
-			s.async(func() { s.memory(ctx, spec, run) })
+			s.async(func() { s.memory(ctx, spec, run, began) })
 		}
 	})
 	if spec.Type == TypeJob && spec.Schedule != nil && spec.Schedule.Timeout > 0 {
@@ -119,15 +119,16 @@ func (s *service) watchdog(ctx context.Context, spec *Spec, run string, note *no
 	}
 }
 
-// memory ends a run whose tree uses more than its definition allows. It is asked for, not measured, every 5 s.
-func (s *service) memory(ctx context.Context, spec *Spec, run string) {
+// memory ends a run whose tree uses more than its definition allows. It is asked for, not measured, every 5 s; what was measured
+// before the run began is of the run before.
+func (s *service) memory(ctx context.Context, spec *Spec, run string, began time.Time) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(5 * time.Second):
 		}
-		if r, ok := s.m.o.Resources(s.key); ok && r.ResidentBytes > float64(spec.Limits.RestartAbove) {
+		if r, ok := s.m.o.Resources(s.key); ok && r.At.After(began) && r.ResidentBytes > float64(spec.Limits.RestartAbove) {
 			_ = s.post(ctx, probeMsg{run: run, result: ResultUnhealthy, unwell: fmt.Sprintf("its memory is %.0f MiB, above %s", r.ResidentBytes/(1<<20), spec.Limits.RestartAbove)})
 			return
 		}

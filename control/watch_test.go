@@ -152,9 +152,16 @@ func TestWatchdogAndNotify(t *testing.T) {
 func TestTooMuchMemoryRestarts(t *testing.T) {
 	bubble(t, map[string]string{"a": `{"limits": {"restart_above": "1GiB"}}`}, func(r *rig) {
 		var use atomic.Int64
+		var measured atomic.Pointer[time.Time] // nil = now
 		use.Store(100)
 		r.edit = func(o *Options) {
-			o.Resources = func(string) (Resources, bool) { return Resources{ResidentBytes: float64(use.Load() << 20)}, true }
+			o.Resources = func(string) (Resources, bool) {
+				at := time.Now()
+				if m := measured.Load(); m != nil {
+					at = *m
+				}
+				return Resources{ResidentBytes: float64(use.Load() << 20), At: at}, true
+			}
 		}
 		r.restart(nil)
 		r.must("start a")
@@ -166,6 +173,12 @@ func TestTooMuchMemoryRestarts(t *testing.T) {
 		r.wait(6 * time.Second)
 		if st := r.status("a"); st.LastExit == nil || !strings.HasPrefix(st.LastExit.Reason, "its memory is 1500 MiB, above 1GiB") {
 			t.Errorf("%+v %+v", st, st.LastExit)
+		}
+		ended := r.status("a").LastExit.At
+		measured.Store(&ended) // an idle machine is measured seldom: this is still of the run before
+		r.wait(time.Minute)
+		if n := r.f.times("a"); n != 2 {
+			t.Errorf("%d launches", n)
 		}
 	})
 }

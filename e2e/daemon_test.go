@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -89,6 +90,8 @@ type launch struct {
 	env  []string
 	cwd  string
 	wrap []string // command put before the binary
+	// binary is another build to start; "" = the one under test.
+	binary string
 }
 
 // start starts a daemon and waits until it printed where it listens.
@@ -104,7 +107,7 @@ func start(t *testing.T, l launch) *daemon {
 		l.cwd = t.TempDir()
 	}
 	args := append([]string{"serve", "--storage.path=" + l.dir, "--web.listen-address=" + l.addr}, l.args...)
-	all := append(append(l.wrap, binary), args...)
+	all := append(append(l.wrap, cmp.Or(l.binary, binary)), args...)
 	d := &daemon{t: t, dir: l.dir, sock: filepath.Join(l.dir, "controlcenter.sock"), log: &buffer{}, done: make(chan struct{})}
 	d.cmd = exec.Command(all[0], all[1:]...)
 	d.cmd.Dir = l.cwd

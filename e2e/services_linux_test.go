@@ -46,17 +46,22 @@ func variable(env, name string) string {
 	return ""
 }
 
-// keeperPID finds the keeper of a storage path.
+// keeperPID finds the keeper of a storage path, 0 = there is none. The oldest counts: what a keeper is about to start looks like
+// it for a moment.
 func keeperPID(dir string) int {
+	found, since := 0, uint64(0)
 	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, name := range all {
 		line, err := os.ReadFile(name)
-		if err == nil && bytes.Contains(line, []byte("\x00keep\x00-dir\x00"+filepath.Join(dir, "keeper")+"\x00")) {
-			pid, _ := strconv.Atoi(strings.Split(name, "/")[2])
-			return pid
+		if err != nil || !bytes.Contains(line, []byte("\x00keep\x00-dir\x00"+filepath.Join(dir, "keeper")+"\x00")) {
+			continue
+		}
+		pid, _ := strconv.Atoi(strings.Split(name, "/")[2])
+		if ticks := startTicks(pid); ticks != 0 && (found == 0 || ticks < since || ticks == since && pid < found) {
+			found, since = pid, ticks
 		}
 	}
-	return 0
+	return found
 }
 
 // sweep ends, when the test is over, the keeper of a storage path and all it runs: what the product is made not to do.
@@ -109,13 +114,27 @@ func (s *services) add(id string, command []string, more ...string) {
 
 func (s *services) serve() *daemon {
 	s.t.Helper()
-	write(s.t, s.conf, s.yaml.String())
-	return serve(s.t, launch{dir: s.dir, addr: s.addr, args: []string{"--config.file=" + s.conf}})
+	return serve(s.t, s.launch())
 }
 
-// lines calls visit with each line of a service's log, oldest first: of rotated and packed files, then of the live one.
+// launch writes the configuration down and describes the daemon that has it.
+func (s *services) launch() launch {
+	s.t.Helper()
+	write(s.t, s.conf, s.yaml.String())
+	return launch{dir: s.dir, addr: s.addr, args: []string{"--config.file=" + s.conf}}
+}
+
+// lines calls visit with each line of a service's log, oldest first: of rotated and packed files, then of the live one. Parts of
+// a line are put together. A line without its prefix is an error.
 func (s *services) lines(id string, visit func(stream, text string)) {
 	s.t.Helper()
+	s.records(id, visit, func(text string) { s.t.Errorf("%s: torn line %q", id, text) })
+}
+
+// records is lines for a log that may have torn ones.
+func (s *services) records(id string, visit func(stream, text string), torn func(text string)) {
+	s.t.Helper()
+	open := map[string]string{}
 	files, _ := filepath.Glob(filepath.Join(s.dir, "logs", id+".*"))
 	slices.Sort(files) // digits sort before "log"
 	for _, name := range files {
@@ -135,10 +154,14 @@ func (s *services) lines(id string, visit func(stream, text string)) {
 		in := bufio.NewScanner(r)
 		in.Buffer(nil, 1<<20)
 		for in.Scan() {
-			if p := strings.SplitN(in.Text(), " ", 4); len(p) == 4 {
-				visit(p[1], p[3])
-			} else {
-				s.t.Errorf("%s: torn line %q", name, in.Text())
+			p := strings.SplitN(in.Text(), " ", 4)
+			if len(p) != 4 {
+				torn(in.Text())
+				continue
+			}
+			if open[p[1]] += p[3]; p[2] != "P" {
+				visit(p[1], open[p[1]])
+				open[p[1]] = ""
 			}
 		}
 		_ = f.Close()
@@ -229,29 +252,10 @@ func TestKilledDaemonTouchesNoServiceAndLosesNoExit(t *testing.T) {
 	case testing.Short():
 		rounds = 15
 	}
-	s := newServices(t)
-	work := t.TempDir()
-	settle := filepath.Join(work, "settle")
-	const each = 7
-	for i := range each {
-		s.add(fmt.Sprintf("steady%d", i), []string{"sleep", "100000"})
-		s.add(fmt.Sprintf("lines%d", i), []string{binary, "demo", "lines", "--every", "1ms"})
-		// It exits with 7 again and again, and notes each time in a file of its own, until it is told to settle.
-		s.add(fmt.Sprintf("crash%d", i), []string{"sh", "-c", fmt.Sprintf("[ -e %s ] && exec sleep 100000; echo begun; sleep 0.%d; echo x >> %s/exits%d; exit 7", settle, i+1, work, i)},
-			"restart: {policy: always, initial: 20ms, max: 100ms, limit: {attempts: 0}}")
-	}
+	s := newLoad(t, 7)
 	d := s.serve()
-	pids := func() map[string]string {
-		out := map[string]string{}
-		for pid, env := range marked("E2E_STATE=" + s.dir + "\x00") {
-			if id := variable(env, "E2E_SERVICE"); !strings.HasPrefix(id, "crash") {
-				out[id] = strconv.Itoa(pid)
-			}
-		}
-		return out
-	}
-	d.waitFor("the steady services run", func() bool { return len(pids()) == 2*each })
-	before := pids()
+	d.waitFor("the steady services run", func() bool { return len(s.identities()) == 2*s.each })
+	before := s.identities()
 	stop := s.copies()
 	written := s.edits(d)
 	for range rounds {
@@ -266,49 +270,8 @@ func TestKilledDaemonTouchesNoServiceAndLosesNoExit(t *testing.T) {
 	}
 	stop()
 	written()
-	write(t, settle, "")
-	count := func(i int) float64 {
-		b, _ := os.ReadFile(fmt.Sprintf("%s/exits%d", work, i))
-		return float64(bytes.Count(b, []byte("x")))
-	}
-	crashes := func(i int) float64 {
-		v, _ := d.metric(fmt.Sprintf(`controlcenter_service_crashes_total{service="crash%d"}`, i))
-		return v
-	}
-	for i := range each {
-		noted, counted := 0.0, 0.0
-		waitFor(t, fmt.Sprintf("every exit of crash%d is counted, once", i), func() bool { noted, counted = count(i), crashes(i); return counted == noted },
-			func() string { return fmt.Sprintf("noted %v, counted %v\n%s", noted, counted, d.log) })
-		ends := 0.0
-		s.lines(fmt.Sprintf("crash%d", i), func(stream, text string) {
-			if stream == "keeper" && strings.HasPrefix(text, "end ") {
-				if ends++; !strings.HasSuffix(text, " code=7") {
-					t.Errorf("crash%d: %s", i, text)
-				}
-			}
-		})
-		if ends != count(i) || ends == 0 {
-			t.Errorf("crash%d: %v ends in the log, %v exits", i, ends, count(i))
-		}
-	}
-	if after := pids(); fmt.Sprint(after) != fmt.Sprint(before) {
-		t.Errorf("the steady services were %v and are %v", before, after)
-	}
-	for i := range each {
-		next := 1
-		s.lines(fmt.Sprintf("lines%d", i), func(stream, text string) {
-			if stream != "stdout" {
-				return
-			}
-			number, _, _ := strings.Cut(text, " ")
-			n, err := strconv.Atoi(number)
-			if err != nil || n != next || len(text) != 99 {
-				t.Errorf("lines%d: %q where number %d was due", i, text, next)
-			}
-			next = n + 1
-		})
-		if next < 100 {
-			t.Errorf("lines%d: only %d lines", i, next)
-		}
-	}
+	s.settle()
+	s.everyExitIsKnown(d)
+	s.untouched(before)
+	s.everyLineIsThere()
 }

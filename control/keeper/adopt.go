@@ -184,6 +184,9 @@ func (k *keeper) adopt(m *message, files []*os.File) {
 		svc.mark(fmt.Sprintf("gap why=keeper-lost run=%s", r.id))
 		k.pump(r)
 		k.drain(r)
+		if r.exit.Run != "" { // the last keeper wrote it into the journal, and was killed before it came to the log
+			svc.mark("end run=" + r.id + " " + endWord(r.exit))
+		}
 		svc.close(r)
 		return
 	}

@@ -117,7 +117,7 @@ func (k *keeper) makeGroup(r *run) (*os.File, []string) {
 	r.group = dir
 	var warnings []string
 	set := func(limit, file, value string) {
-		if err := os.WriteFile(filepath.Join(dir, file), []byte(value), 0); err != nil {
+		if err := writeExisting(filepath.Join(dir, file), value); err != nil {
 			warnings = append(warnings, fmt.Sprintf("limits.%s is not in force: %s", limit, cause(err)))
 		}
 	}
@@ -134,6 +134,16 @@ func (k *keeper) makeGroup(r *run) (*os.File, []string) {
 		set("cpu", "cpu.max", fmt.Sprintf("%d 100000", int64(limits.CPU*100_000)))
 	}
 	return f, warnings
+}
+
+// writeExisting writes to a file that is there: the attempt to create one is "permission denied" in a cgroup.
+func writeExisting(path, value string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(value)
+	return errors.Join(err, f.Close())
 }
 
 func cause(err error) string {

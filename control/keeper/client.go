@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -70,8 +71,16 @@ func NewClient(o ClientOptions) *Client {
 // checkTime bounds how long a binary may take to say what it can go on from.
 const checkTime = 20 * time.Second
 
-// redialAfter is the wait between two attempts to reach a keeper.
-const redialAfter = 100 * time.Millisecond
+const (
+	// redialAfter is the wait between two attempts to reach a keeper.
+	redialAfter = 100 * time.Millisecond
+	// refusedAfter is the wait after a keeper that this program does not understand: while it is greeted it takes us for its
+	// daemon and restarts nothing by itself.
+	refusedAfter = time.Minute
+)
+
+// errNewer is why a keeper is left alone.
+var errNewer = errors.New("start that build, or a later one: services go on meanwhile")
 
 // Run keeps a keeper connected, and starts one where there is none, until ctx ends. The keeper stays.
 func (c *Client) Run(ctx context.Context) error {
@@ -97,13 +106,17 @@ func (c *Client) Run(ctx context.Context) error {
 			c.mu.Unlock()
 			return context.Cause(ctx)
 		}
+		wait := redialAfter
+		if errors.Is(err, errNewer) {
+			wait = refusedAfter
+		}
 		if !failed {
 			failed = true
 			c.o.Log.Warn("no keeper", "err", err)
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(redialAfter):
+		case <-time.After(wait):
 		}
 	}
 }
@@ -114,7 +127,8 @@ func (c *Client) connect(ctx context.Context) (*conn, error) {
 	if err == nil {
 		return newConn(nc), nil
 	}
-	if err := c.startKeeper(); err != nil {
+	ended, err := c.startKeeper()
+	if err != nil {
 		return nil, err
 	}
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline) && ctx.Err() == nil; {
@@ -123,6 +137,11 @@ func (c *Client) connect(ctx context.Context) (*conn, error) {
 		}
 		select {
 		case <-ctx.Done():
+		case <-ended: // it was killed, or another one has the folder: whoever comes next is not kept waiting for it
+			if nc, err = dialSocket(c.o.Dir); err == nil {
+				return newConn(nc), nil
+			}
+			return nil, fmt.Errorf("the keeper that was started has ended: %w", err)
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
@@ -145,6 +164,9 @@ func (c *Client) session(ctx context.Context, cn *conn, first bool) error {
 	closeFDs(fds...)
 	if err := hello.Error.err(); err != nil {
 		return fmt.Errorf("greet keeper: %w", err)
+	}
+	if hello.Protocol > protocol {
+		return fmt.Errorf("the keeper is of build %q and speaks protocol %d, this program only up to %d: %w", hello.Build, hello.Protocol, protocol, errNewer)
 	}
 	_ = cn.nc.SetReadDeadline(time.Time{})
 	c.mu.Lock()

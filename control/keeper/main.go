@@ -54,8 +54,9 @@ func Main(args []string, build string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintln(stderr, "keep: -dir and -logs are needed; the daemon starts this process by itself")
 		return 2
 	}
-	// A keeper ends when nothing needs it, never because a terminal or a service manager would like it to.
-	signal.Ignore(append(slices.Clone(ignored), os.Interrupt)...)
+	// A keeper ends when nothing needs it, never because a terminal or a service manager would like it to. These are taken and
+	// not read: what is ignored would be ignored by every service too, and a shell cannot even trap it.
+	signal.Notify(make(chan os.Signal, 1), append(slices.Clone(unheeded), os.Interrupt)...)
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
 	log := slog.New(slog.NewTextHandler(stderr, nil))

@@ -426,28 +426,29 @@ func duplicate(f *os.File) (*os.File, error) {
 	return os.NewFile(uintptr(h), f.Name()), nil
 }
 
-// startKeeper starts a keeper process that has no part in our console.
-func (c *Client) startKeeper() error {
+// startKeeper starts a keeper process that has no part in our console. ended is closed when it has ended.
+func (c *Client) startKeeper() (ended <-chan struct{}, err error) {
 	if err := private.Dir(c.o.Dir); err != nil {
-		return fmt.Errorf("make keeper's folder: %w", err)
+		return nil, fmt.Errorf("make keeper's folder: %w", err)
 	}
 	path, err := c.binary()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	log, err := keeperLog(c.o.Dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer log.Close()
 	cmd := exec.Command(path, c.arguments()...) //nolint:gosec,noctx // our own binary, which is to outlive us
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP | windows.CREATE_BREAKAWAY_FROM_JOB, HideWindow: true}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start keeper: %w", err)
+		return nil, fmt.Errorf("start keeper: %w", err)
 	}
-	go func() { _ = cmd.Wait() }() // it outlives us, or ends because it is not needed
-	return nil
+	over := make(chan struct{})
+	go func() { defer close(over); _ = cmd.Wait() }() // it outlives us, or ends because it is not needed
+	return over, nil
 }
 
 func shutDoors() {} // only what is named is inherited here

@@ -7,4 +7,4 @@ import (
 	"syscall"
 )
 
-var ignored = []os.Signal{syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGQUIT}
+var unheeded = []os.Signal{syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGQUIT}

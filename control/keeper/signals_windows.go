@@ -2,4 +2,4 @@ package keeper
 
 import "os"
 
-var ignored []os.Signal
+var unheeded []os.Signal

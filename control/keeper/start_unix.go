@@ -12,18 +12,19 @@ import (
 	"controlcenter/internal/private"
 )
 
-// startKeeper starts a keeper process in a session of its own, with only what it needs of our environment.
-func (c *Client) startKeeper() error {
+// startKeeper starts a keeper process in a session of its own, with only what it needs of our environment. ended is
+// closed when it has ended.
+func (c *Client) startKeeper() (ended <-chan struct{}, err error) {
 	if err := private.Dir(c.o.Dir); err != nil {
-		return fmt.Errorf("make keeper's folder: %w", err)
+		return nil, fmt.Errorf("make keeper's folder: %w", err)
 	}
 	path, err := c.binary()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	log, err := keeperLog(c.o.Dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer log.Close()
 	cmd := exec.Command(path, c.arguments()...) //nolint:gosec,noctx // our own binary, which is to outlive us
@@ -39,8 +40,9 @@ func (c *Client) startKeeper() error {
 		}
 	}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start keeper: %w", err)
+		return nil, fmt.Errorf("start keeper: %w", err)
 	}
-	go func() { _ = cmd.Wait() }() // it outlives us, or ends because it is not needed
-	return nil
+	over := make(chan struct{})
+	go func() { defer close(over); _ = cmd.Wait() }() // it outlives us, or ends because it is not needed
+	return over, nil
 }

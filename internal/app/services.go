@@ -255,7 +255,8 @@ type resources struct {
 }
 
 func (s *services) resources(service string) (control.Resources, bool) {
-	procs := exporter.Get[exporter.Processes](s.sampler.Snapshot())
+	snap := s.sampler.Snapshot()
+	procs := exporter.Get[exporter.Processes](snap)
 	if procs == nil {
 		return control.Resources{}, false
 	}
@@ -263,6 +264,10 @@ func (s *services) resources(service string) (control.Resources, bool) {
 	defer s.usage.mu.Unlock()
 	if s.usage.of != procs {
 		sum := map[string]control.Resources{}
+		var began time.Time // of the reading
+		if r := snap.Reading("processes"); r != nil {
+			began = r.At.Add(-r.Took)
+		}
 		for i := range procs.List {
 			p := &procs.List[i]
 			if p.Service == "" {
@@ -270,6 +275,7 @@ func (s *services) resources(service string) (control.Resources, bool) {
 			}
 			key := control.Key(p.Service)
 			r := sum[key]
+			r.At = began
 			r.CPUSeconds += p.CPUSeconds
 			r.ResidentBytes += p.MemoryBytes
 			r.Processes++
