@@ -133,6 +133,40 @@ func TestAnExitReportedTwiceWithNoRunBetweenCountsOnce(t *testing.T) {
 	})
 }
 
+// An owner that waits for the disk when the daemon is told to end may take one more end from its inbox.
+func TestAnEndInTheMomentTheDaemonEndsIsInTheHistoryOnce(t *testing.T) {
+	bubble(t, map[string]string{"a": `{"reload": "SIGHUP", "restart": {"jitter": 0, "limit": {"attempts": 0}}}`}, func(r *rig) {
+		r.say("a", "its last words")
+		r.must("start a")
+		const rounds = 30
+		for range rounds {
+			r.wait(time.Minute)
+			disk := make(chan struct{}) // closed: it answers again
+			go func() {
+				_ = r.writer.save(r.t.Context(), &change{key: "a", also: func(*store.Tx) error { <-disk; return nil }})
+			}()
+			synctest.Wait()
+			go func() { _ = r.do("reload a") }()
+			synctest.Wait()
+			r.f.crash("a", 7)
+			synctest.Wait()
+			ended := make(chan struct{})
+			go func() { r.stop(); close(ended) }()
+			synctest.Wait()
+			close(disk)
+			<-ended
+			r.start()
+		}
+		r.wait(time.Minute)
+		if n := strings.Count(r.history("a"), "crashed"); n != rounds {
+			t.Errorf("%d crashes are in the history, not %d", n, rounds)
+		}
+		if st := r.status("a"); st.Crashes != rounds || st.State != Running {
+			t.Errorf("%d crashes, %s", st.Crashes, st.State)
+		}
+	})
+}
+
 func TestRestartsOfTheLauncherAreTakenOver(t *testing.T) {
 	bubble(t, map[string]string{"a": `{}`}, func(r *rig) {
 		r.must("start a")

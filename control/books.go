@@ -17,7 +17,7 @@ func (s *service) commit(ctx context.Context) {
 	}
 	// A disk that hangs costs writeTimeout at each attempt; meanwhile exits must be taken.
 	for len(s.unsaved) > 0 && (!s.lost || s.retry) {
-		if err := s.m.writer.save(ctx, s.unsaved[0]); err != nil {
+		if err := s.save(ctx, s.unsaved[0]); err != nil {
 			s.notSaved(err)
 			break
 		}
@@ -38,6 +38,12 @@ func (s *service) commit(ctx context.Context) {
 		s.report(ctx, r)
 	}
 	s.answers, s.reports = nil, nil
+}
+
+// save writes a change, also when the daemon is told to end meanwhile: what was handled nobody will handle again. The writer goes
+// on until every owner has ended, and its timeout bounds a disk that hangs.
+func (s *service) save(ctx context.Context, c *change) error {
+	return s.m.writer.save(context.WithoutCancel(ctx), c)
 }
 
 // answer gives a caller its answer at the end of the present message.

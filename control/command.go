@@ -122,13 +122,13 @@ func (s *service) command(ctx context.Context, msg commandMsg) {
 // saveAll writes what is still unsaved, in order, and then c.
 func (s *service) saveAll(ctx context.Context, c *change) error {
 	for len(s.unsaved) > 0 {
-		if err := s.m.writer.save(ctx, s.unsaved[0]); err != nil {
+		if err := s.save(ctx, s.unsaved[0]); err != nil {
 			return err
 		}
 		s.acknowledge(ctx, s.unsaved[0].acks)
 		s.unsaved = s.unsaved[1:]
 	}
-	return s.m.writer.save(ctx, c)
+	return s.save(ctx, c)
 }
 
 // resolve answers who waits for kind in the present generation or an older one.

@@ -143,6 +143,7 @@ func (m *Manager) define(ctx context.Context, given *Spec, origin, actor string)
 		}
 		return s.status(), false, nil
 	}
+	ctx = context.WithoutCancel(ctx) // a caller that hangs up now must not leave it stored and without an owner
 	err = m.writer.save(ctx, &change{key: key, also: func(tx *store.Tx) error {
 		rec, err := newRecord(tx, given, origin)
 		if err != nil {

@@ -164,6 +164,7 @@ func (s *service) run(ctx context.Context) {
 		for _, t := range []*time.Timer{s.deadline, s.settle, s.flush, s.sched} {
 			t.Stop()
 		}
+		s.retry = true // once more
 		s.commit(context.WithoutCancel(ctx))
 	}()
 	s.schedule()
@@ -192,12 +193,13 @@ func (s *service) run(ctx context.Context) {
 	}
 }
 
-// lastLines writes what was reported of crashes when the owner had ended already.
+// lastLines writes what was reported of crashes when the owner had ended already. Where the crash itself could not be written its
+// row must not be either: the next process takes a run whose row has an end for one that is booked.
 func (s *service) lastLines(ctx context.Context) {
 	for {
 		select {
 		case msg := <-s.inbox:
-			if lines, ok := msg.(linesMsg); ok && !s.gone {
+			if lines, ok := msg.(linesMsg); ok && !s.gone && len(s.unsaved) == 0 {
 				_ = s.m.writer.save(ctx, &change{key: s.key, runs: []Run{lines.run}}) // they are in the log, too
 			}
 		default:

@@ -33,7 +33,7 @@ func (m *Manager) Signal(ctx context.Context, name, sig, actor string) (*Status,
 	if err := m.o.Launcher.Signal(ctx, st.Run, sig, false); err != nil {
 		return st, &Error{Kind: ErrFailed, Text: "send " + sig + " to " + st.ID + ": " + err.Error(), Cause: err}
 	}
-	err = m.writer.save(ctx, &change{key: s.key, also: func(tx *store.Tx) error {
+	err = m.writer.save(context.WithoutCancel(ctx), &change{key: s.key, also: func(tx *store.Tx) error {
 		return event.Append(tx, event.Row{
 			Type: "service.signal", Level: event.Info, Subject: st.ID, Actor: actor, Title: st.Spec.DisplayName + ": " + sig + " was sent",
 			Data: map[string]string{"run": st.Run, "signal": sig},
