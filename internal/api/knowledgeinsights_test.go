@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/url"
 	"slices"
 	"testing"
 )
@@ -30,4 +31,50 @@ func TestKnowledgeInsightsAreFilteredAndReviewed(t *testing.T) {
 			t.Errorf("contradictions hold %v", why)
 		}
 	}
+}
+
+// Each filter gives exactly those of all insights that have the value, and the filters of fields that are shown leave nothing out.
+func TestEachFilterOfInsightsGivesThoseThatHaveTheValue(t *testing.T) {
+	k := startKnowledge(t, nil)
+	var all []map[string]any
+	for _, v := range k.want("/api/knowledge/insights?limit=100")["insights"].([]any) {
+		all = append(all, v.(map[string]any))
+	}
+	if total := k.want("/api/knowledge/insights?limit=1")["total"].(float64); int(total) != len(all) || len(all) < 30 {
+		t.Fatalf("%d of %v insights", len(all), total)
+	}
+	for filter, field := range map[string]string{"agent": "agent", "category": "category", "status": "review_status", "document": "document_id"} {
+		counts := map[string]int{}
+		for _, row := range all {
+			counts[row[field].(string)]++
+		}
+		if len(counts) < 2 {
+			t.Fatalf("%s: the example has only %v", field, counts)
+		}
+		for value, n := range counts {
+			if filter == "status" && value == "" {
+				value = "none"
+			}
+			if value == "" {
+				continue
+			}
+			m := k.want("/api/knowledge/insights?limit=100&" + filter + "=" + url.QueryEscape(value))
+			if int(m["total"].(float64)) != n {
+				t.Errorf("%s=%s: %v, not %d", filter, value, m["total"], n)
+			}
+			for _, v := range m["insights"].([]any) {
+				if got := v.(map[string]any)[field]; got != value && value != "none" {
+					t.Errorf("%s=%s gave one of %v", filter, value, got)
+				}
+			}
+		}
+	}
+	half := 0
+	for _, row := range all {
+		if c, ok := row["confidence"].(float64); ok && c >= 0.5 && c <= 0.9 {
+			half++
+		}
+	}
+	k.want("/api/knowledge/insights?min_confidence=0.5&max_confidence=0.9", []any{"total", float64(half)})
+	k.want("/api/knowledge/insights?agent=nobody", []any{"total", 0.0}, []any{"insights", []any{}})
 }
