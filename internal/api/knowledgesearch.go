@@ -25,7 +25,7 @@ func (s *Server) knowledgeSearchRows() []*row {
 			p := in.KnowledgeSearchParams
 			if b := in.Body; b != nil {
 				p = KnowledgeSearchParams{
-					Query: cmp.Or(b.Query, p.Query), Agent: cmp.Or(b.Agent, p.Agent), Limit: cmp.Or(b.Limit, p.Limit), PageSize: cmp.Or(b.PageSize, p.PageSize),
+					Query: cmp.Or(b.Query, b.Q, p.Query, p.Q), Agent: cmp.Or(b.Agent, p.Agent), Limit: cmp.Or(b.Limit, p.Limit), PageSize: cmp.Or(b.PageSize, p.PageSize),
 					Page: cmp.Or(b.Page, p.Page), Offset: cmp.Or(b.Offset, p.Offset), Cursor: cmp.Or(b.Cursor, p.Cursor), Mode: cmp.Or(b.Mode, p.Mode),
 					Sort: cmp.Or(b.Sort, p.Sort), Facets: b.Facets || p.Facets,
 				}
@@ -44,6 +44,7 @@ type KnowledgeSearchInput struct {
 // KnowledgeSearchParams are what is searched for.
 type KnowledgeSearchParams struct {
 	Query    string `query:"query" json:"query,omitempty" doc:"2 to 500 characters; needed" example:"ip-adapter weight"`
+	Q        string `query:"q" json:"q,omitempty" doc:"Same as query, which wins over it"`
 	Agent    string `query:"agent" json:"agent,omitempty" maxLength:"100" pattern:"^[a-zA-Z0-9_-]*$" doc:"Only this agent"`
 	Limit    int    `query:"limit" json:"limit,omitempty" minimum:"1" maximum:"100" doc:"Results of a page; 20 when not given"`
 	PageSize int    `query:"page_size" json:"page_size,omitempty" minimum:"1" maximum:"100" doc:"Same as limit, and wins over it"`
@@ -104,6 +105,7 @@ func (s *Server) knowledgeSearch(ctx context.Context, in KnowledgeSearchParams) 
 	if err != nil {
 		return nil, err
 	}
+	in.Query = cmp.Or(in.Query, in.Q)
 	text, err := checkSearchText(in.Query)
 	if err != nil {
 		return nil, err

@@ -55,6 +55,8 @@ func TestKnowledgeSearchByGetAndPostAlike(t *testing.T) {
 		t.Error("facets that nobody asked for")
 	}
 	// A piece of a word is found, too, as in the older backend; markup only in the files themselves.
+	k.want("/api/knowledge/search?q=layer+caching", []any{"query", "layer caching"}, []any{"total", m["total"]})
+	wantAt(t, k.send("POST", "/api/knowledge/search?q=nothing", `{"q": "layer caching"}`).done(t), m["total"], "total")
 	m = k.want("/api/knowledge/search?query=ampleBB")
 	if !strings.Contains(asJSON(m["results"]), "exampleBB02") {
 		t.Errorf("a piece of a word: %v", m)

@@ -4310,6 +4310,8 @@ export interface components {
              * @description Same as limit, and wins over it
              */
             page_size?: number;
+            /** @description Same as query, which wins over it */
+            q?: string;
             /**
              * @description 2 to 500 characters; needed
              * @example ip-adapter weight
@@ -8327,6 +8329,8 @@ export interface operations {
             query?: {
                 /** @description 2 to 500 characters; needed */
                 query?: string;
+                /** @description Same as query, which wins over it */
+                q?: string;
                 /** @description Only this agent */
                 agent?: string;
                 /** @description Results of a page; 20 when not given */
@@ -8377,6 +8381,8 @@ export interface operations {
             query?: {
                 /** @description 2 to 500 characters; needed */
                 query?: string;
+                /** @description Same as query, which wins over it */
+                q?: string;
                 /** @description Only this agent */
                 agent?: string;
                 /** @description Results of a page; 20 when not given */
