@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"controlcenter/internal/event"
@@ -94,6 +95,7 @@ func (s *service) command(ctx context.Context, msg commandMsg) {
 		if err := s.saveAll(ctx, c); err != nil {
 			if starting {
 				s.life, s.pending = saved, change{}
+				s.dirty = errors.Is(err, store.ErrUnavailable) // it may land yet: what is true comes behind it
 				msg.reply <- err
 				return
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"controlcenter/internal/event"
@@ -85,6 +86,7 @@ type change struct {
 	before time.Time // runs that ended before are removed
 	acks   []string  // runs whose end is recorded by this change
 	also   func(*store.Tx) error
+	landed bool         // it is written; only the writer looks
 	rider  *store.Rider // of the request that asked for it; nil = nobody did
 }
 
@@ -185,7 +187,11 @@ func (w *writer) run(ctx context.Context) {
 
 func (w *writer) commit(ctx context.Context, all []*write) {
 	err := w.db.Update(ctx, func(tx *store.Tx) error {
-		for _, one := range all {
+		for i, one := range all {
+			// Once, where the disk answers after its owner has given up waiting and come again.
+			if one.c.landed || slices.ContainsFunc(all[:i], func(w *write) bool { return w.c == one.c }) {
+				continue
+			}
 			if err := one.c.write(tx); err != nil {
 				return err
 			}
@@ -200,7 +206,8 @@ func (w *writer) commit(ctx context.Context, all []*write) {
 		return
 	}
 	for _, one := range all {
-		if err == nil {
+		if err == nil && !one.c.landed {
+			one.c.landed = true
 			one.c.rider.Landed()
 		}
 		one.done <- err

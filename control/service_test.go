@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"controlcenter/internal/store"
 )
 
 func TestStartAnswersWhenTheProcessHasLived300ms(t *testing.T) {
@@ -337,6 +339,42 @@ func TestUnknownServiceAndVerb(t *testing.T) {
 		}
 		if err := r.do("dance nobody"); !errors.Is(err, ErrInvalid) {
 			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// A disk that answers after an owner has given up waiting takes what it was given once.
+func TestWhatASlowDiskTookLateIsInTheHistoryOnce(t *testing.T) {
+	bubble(t, map[string]string{"a": `{"restart": {"policy": "no"}}`, "b": `{}`}, func(r *rig) {
+		r.must("start a")
+		hang := func() (end func()) {
+			disk := make(chan struct{})
+			go func() {
+				_ = r.writer.save(r.t.Context(), &change{key: "a", also: func(*store.Tx) error { <-disk; return nil }})
+			}()
+			synctest.Wait()
+			return func() { close(disk) }
+		}
+		end := hang()
+		r.f.crash("a", 7)
+		r.wait(writeTimeout + flushTime + time.Second) // given up, and given to the disk again
+		end()
+		r.wait(writeTimeout + flushTime)
+		if h := r.history("a"); strings.Count(h, "crashed") != 1 {
+			t.Errorf("history: %s", h)
+		}
+		// A start that was refused for it is not made up for later.
+		end = hang()
+		if err := r.do("start b"); err == nil {
+			t.Error("started without being recorded")
+		}
+		end()
+		r.wait(time.Minute)
+		r.restart(nil)
+		r.wait(time.Minute)
+		r.is("b stopped")
+		if n := r.f.times("b"); n != 0 {
+			t.Errorf("started %d times", n)
 		}
 	})
 }

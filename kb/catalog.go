@@ -105,7 +105,7 @@ func packInsights(d *Document) []byte {
 
 // insightStatus is the status of an insight: its own, else its entry's, else its document's.
 func insightStatus(d *Document, e *Entry, in *Insight) string {
-	return cmpOr(in.Status, cmpOr(e.Status, d.Status))
+	return cmp.Or(in.Status, cmp.Or(e.Status, d.Status))
 }
 
 func (r *row) insightCount() int { return len(r.insights) / packedInsight }
@@ -149,7 +149,7 @@ func (c *catalog) newRowLocked(rec *record) *row {
 	dir, name := path.Split(rec.Path)
 	r := &row{
 		root: c.shareLocked(rec.Root), dir: c.shareLocked(strings.TrimSuffix(dir, "/")), name: strings.Clone(name),
-		agent: c.shareLocked(rec.Agent), category: c.shareLocked(rec.Category), creator: c.shareLocked(rec.Source),
+		agent: c.shareLocked(rec.Agent), category: c.shareLocked(rec.Category), creator: c.shareLocked(creatorKey(rec.Source)),
 		size: rec.Size, mtime: rec.Modified.UnixNano(), inode: rec.Inode, beside: rec.Beside, gen: rec.Generation,
 		video: videoHash(rec.VideoID), key: keyOf(rec.Root, rec.Path), confidence: packConfidence(rec.Confidence),
 		status: statusNumber(rec.Status), kind: kindNumber(rec.Type), insights: rec.Packed,

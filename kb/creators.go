@@ -73,11 +73,11 @@ func parseCreators(root string, data []byte) (creators []Creator, tiers map[stri
 	seen := map[string]bool{}
 	for _, raw := range file.Creators {
 		c, ok := parseCreator(raw)
-		if key := strings.ToLower(c.ID); !ok || seen[key] || len(raw) > 64<<10 || len(creators) >= 10_000 {
+		if key := creatorKey(c.ID); !ok || key == "" || seen[key] || len(raw) > 64<<10 || len(creators) >= 10_000 {
 			odd++
 			continue
 		}
-		seen[strings.ToLower(c.ID)] = true
+		seen[creatorKey(c.ID)] = true
 		c.Root, c.Raw = root, raw
 		creators = append(creators, c)
 	}
@@ -273,7 +273,7 @@ func (b *Base) allCreators() []Creator {
 	var out []Creator
 	for _, root := range b.o.Roots {
 		for _, c := range b.creators {
-			if key := strings.ToLower(c.ID); c.Root == root.ID && !seen[key] {
+			if key := creatorKey(c.ID); c.Root == root.ID && !seen[key] {
 				seen[key] = true
 				out = append(out, c)
 			}
@@ -287,12 +287,12 @@ func (b *Base) creatorNames() map[string]string {
 	names := map[string]string{}
 	all := b.allCreators()
 	for _, c := range all {
-		names[strings.ToLower(c.ID)] = strings.ToLower(c.ID)
+		names[creatorKey(c.ID)] = creatorKey(c.ID)
 	}
 	for _, c := range all {
 		for _, name := range []string{c.Name, strings.TrimPrefix(c.Handle, "@")} {
 			if name = strings.ToLower(name); name != "" && names[name] == "" {
-				names[name] = strings.ToLower(c.ID)
+				names[name] = creatorKey(c.ID)
 			}
 		}
 	}
@@ -359,13 +359,13 @@ func (b *Base) Routes() map[string]Routes {
 func (b *Base) creatorFilter(job *Job) func(dir, name string, old *row) bool {
 	ids := map[string]bool{}
 	if job.Kind == ScanCreator {
-		ids[strings.ToLower(job.Creator)] = true
+		ids[creatorKey(job.Creator)] = true
 	} else {
 		b.mu.Lock()
 		for _, l := range b.lists {
 			for tier, members := range l.tiers {
 				for _, id := range members {
-					ids[strings.ToLower(id)] = ids[strings.ToLower(id)] || strings.EqualFold(tier, job.Tier)
+					ids[creatorKey(id)] = ids[creatorKey(id)] || strings.EqualFold(tier, job.Tier)
 				}
 			}
 		}
@@ -373,7 +373,7 @@ func (b *Base) creatorFilter(job *Job) func(dir, name string, old *row) bool {
 	}
 	var names []string
 	for _, c := range b.allCreators() {
-		id := strings.ToLower(c.ID)
+		id := creatorKey(c.ID)
 		if job.Kind == ScanTier && c.Priority == job.Tier {
 			ids[id] = true
 		}

@@ -18,6 +18,7 @@ func TestFilesOfACreatorAreThoseThatAreCounted(t *testing.T) {
 		"ai-agents/x/by-name.md":         "---\ncreator: Pixel Orchard\n---\n# C\n",
 		"notes/LatentLantern/a.md":       "# D\n",
 		"notes/b.md":                     "---\ncreator_id: latentlantern\n---\n# E\n",
+		"notes/f.md":                     "---\ncreator: Latent\n---\n# E\n",
 		"notes/GRÖSSE-ÖL-1.md":           "# F\n",
 		"notes/Größe-ÖL-2.md":            "# G\n",
 		"notes/Dots.And Space/c.md":      "# H\n",
@@ -26,11 +27,14 @@ func TestFilesOfACreatorAreThoseThatAreCounted(t *testing.T) {
 		writeFile(t, root+"/"+name, text)
 	}
 	r := newRig(t, root)
+	if _, n, err := r.Files(t.Context(), FileQuery{Creator: "@"}); n != 0 || err != nil {
+		t.Errorf("of nobody: %d files, %v", n, err)
+	}
 	list, err := r.Creators(t.Context(), "", "")
 	if err != nil || len(list.Creators) != 7 {
 		t.Fatalf("%d creators, %v", len(list.Creators), err)
 	}
-	want := map[string]int{"PixelOrchard": 3, "@LatentLantern": 2, "ai": 4, "größe-öl": 1, "dots.and space": 1, "orchard": 1, "none": 0}
+	want := map[string]int{"PixelOrchard": 3, "@LatentLantern": 3, "ai": 4, "größe-öl": 1, "dots.and space": 1, "orchard": 1, "none": 0}
 	for _, c := range list.Creators {
 		one, files, err := r.Creator(context.Background(), c.ID, 100)
 		if err != nil {
@@ -47,7 +51,7 @@ func TestOddRowsOfACreatorDatabase(t *testing.T) {
 	creators, tiers, schedule, odd, err := parseCreators("main", []byte(`{"metadata":{"total_creators":"many"},"creators":[
 		{"name":"without an id"}, null, 7, "text", {"id":null,"name":"null"}, {"id":""},
 		{"id":42,"name":7,"value_rating":"9","scan_last_n_videos":"15","subscribers":1700,"primary_agents":"all","focus":null},
-		{"id":"Twice","name":"first"},{"id":"tWICE","name":"second"},
+		{"id":"Twice","name":"first"},{"id":"tWICE","name":"second"},{"id":"@twice","name":"third"},{"id":"@"},
 		{"id":"odd","value_rating":"high","scan_last_n_videos":-3,"primary_agents":[null,"a",3,{"b":1}],"knowledge_categories":{"x":1}}
 	],"priority_tiers":{"High":["Twice",42,null],"low":"text"},"scan_schedule":{"high":"weekly","low":7,"medium":null}}`))
 	if err != nil || len(creators) != 3 {
@@ -56,7 +60,7 @@ func TestOddRowsOfACreatorDatabase(t *testing.T) {
 	n, twice, last := creators[0], creators[1], creators[2]
 	check(t, "id", n.ID, "42", "name", n.Name, "7", "rating", n.ValueRating, 9, "videos", n.ScanLastVideos, 15, "subscribers", n.Subscribers, "1700",
 		"agents", n.PrimaryAgents, "[all]", "focus", n.Focus, "", "first", twice.Name, "first", "rating of a word", last.ValueRating, 0, "videos", last.ScanLastVideos, 0,
-		"name of the id", last.Name, "odd", "odd", odd, 7, "tiers", fmt.Sprint(tiers), "map[high:[Twice 42]]", "schedule", fmt.Sprint(schedule), "map[high:weekly]")
+		"name of the id", last.Name, "odd", "odd", odd, 9, "tiers", fmt.Sprint(tiers), "map[high:[Twice 42]]", "schedule", fmt.Sprint(schedule), "map[high:weekly]")
 	// Tiers and schedule in a form that nobody knows do not take the creators away.
 	creators, tiers, schedule, _, err = parseCreators("main", []byte(`{"creators":[{"id":"a"}],"priority_tiers":["high"],"scan_schedule":"weekly"}`))
 	check(t, "creators", len(creators), 1, "tiers", len(tiers), 0, "schedule", len(schedule), 0, "err", err, nil)

@@ -70,7 +70,7 @@ func (q *FileQuery) matcher() func(*row) bool {
 	creator, tag := creatorKey(q.Creator), strings.ToLower(q.Tag)
 	return func(r *row) bool {
 		return (q.Agent == "" || r.agent == q.Agent) && (q.Category == "" || r.category == q.Category) && (q.Root == "" || r.root == q.Root) &&
-			(creator == "" || relates(r, creator)) && (q.Type == "" || kind == int(r.kind)) && (q.Status == "" || status != 0 && r.status == status) &&
+			(q.Creator == "" || creator != "" && relates(r, creator)) && (q.Type == "" || kind == int(r.kind)) && (q.Status == "" || status != 0 && r.status == status) &&
 			(tag == "" || slices.Contains(r.tags, tag))
 	}
 }

@@ -1,6 +1,7 @@
 package kb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +42,7 @@ func (b *Base) record(ctx context.Context, j *Job) {
 
 func scanEvent(j *Job) event.Row {
 	row := event.Row{
-		Type: "knowledge.scan_" + j.Status, Level: event.Success, Subject: j.ID, Actor: cmpOr(j.Actor, "system"), Why: j.Error,
+		Type: "knowledge.scan_" + j.Status, Level: event.Success, Subject: j.ID, Actor: cmp.Or(j.Actor, "system"), Why: j.Error,
 		Title: fmt.Sprintf("Knowledge scan %s: %d indexed, %d deleted, %d rejected", j.Status, j.Indexed, j.Deleted, j.Rejected),
 		Data:  map[string]string{"trigger": j.Trigger, "kind": j.Kind},
 	}

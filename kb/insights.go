@@ -155,7 +155,7 @@ func (b *Base) appendInsight(out []InsightRow, rec *record, n int) []InsightRow 
 		row := InsightRow{
 			Insight: in, State: insightStatus(&rec.Document, e, &in), Document: rec.ID, Root: rec.Root, Path: rec.Path, Name: path.Base(rec.Path),
 			Title: rec.Title, Entry: e.Title, Agent: rec.Agent, Category: rec.Category, Creator: rec.Creator, Source: rec.Source,
-			VideoID: cmpOr(e.VideoID, rec.VideoID), URL: VideoURL(cmpOr(e.URL, rec.URL), cmpOr(e.VideoID, rec.VideoID), in.Start),
+			VideoID: cmp.Or(e.VideoID, rec.VideoID), URL: VideoURL(cmp.Or(e.URL, rec.URL), cmp.Or(e.VideoID, rec.VideoID), in.Start),
 			Published: e.Published, Modified: rec.Modified,
 		}
 		if rv, ok := b.review(rec.ID, in.ID); ok {
@@ -264,7 +264,7 @@ func (b *Base) Review(ctx context.Context, r ReviewRequest) (Review, error) {
 	if err != nil {
 		return Review{}, err
 	}
-	rv := Review{Document: at.id(), Insight: r.Insight, Status: status, By: r.By, Note: r.Note, Actor: cmpOr(r.Actor, "owner"), At: time.Now().UTC()}
+	rv := Review{Document: at.id(), Insight: r.Insight, Status: status, By: r.By, Note: r.Note, Actor: cmp.Or(r.Actor, "owner"), At: time.Now().UTC()}
 	if err := b.knownInsight(ctx, at, r.Insight); err != nil {
 		return Review{}, err
 	}
@@ -285,7 +285,7 @@ func (b *Base) Review(ctx context.Context, r ReviewRequest) (Review, error) {
 		}
 		return event.Append(tx, event.Row{
 			Type: "knowledge.reviewed", Level: event.Info, Subject: rv.Document, Actor: rv.Actor, Why: rv.Note,
-			Title: fmt.Sprintf("Review: %s", cmpOr(rv.Status, "taken back")), Data: map[string]string{"insight": rv.Insight},
+			Title: fmt.Sprintf("Review: %s", cmp.Or(rv.Status, "taken back")), Data: map[string]string{"insight": rv.Insight},
 		})
 	})
 	if err != nil {

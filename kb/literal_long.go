@@ -34,7 +34,8 @@ func (f *finder) long(ctx context.Context, begin []byte, rest io.Reader, s *scra
 		until := len(lower)
 		if !last { // what may begin a match that ends in the next window is looked at there
 			until = max(0, until-len(f.needle)+1)
-			for until > 0 && until < len(lower) && !utf8.RuneStart(lower[until]) {
+			// Of what is no UTF-8 nothing may be carried over without end.
+			for n := 1; n < utf8.UTFMax && until > 0 && until < len(lower) && !utf8.RuneStart(lower[until]); n++ {
 				until--
 			}
 		}

@@ -44,6 +44,8 @@ func TestLiteralReadsLongFilesToTheEnd(t *testing.T) {
 		"in UTF-16":                     {wide(at("a line of text\n", needle, end/2-9, end+2000)), needle, 2},
 		"across lines":                  {at("text ", "one\nip-adapter", end-6), "ONE\nip", 1},
 		"a line's end and what is next": {at("text ", "\nip-adapter", 100, end-1), "\nip", 2},
+		"in what is no UTF-8":           {at("x"+strings.Repeat("\x80", 15), needle, end+5), needle, 1},
+		"in nothing but halves":         {"x" + strings.Repeat("\x80", end+1<<20) + needle, needle, 1},
 		"not there":                     {at("a line of text\n", needle, end-5), needle + "!", 0},
 	} {
 		file := func(yield func(TextFile) bool) {

@@ -1,6 +1,7 @@
 package kb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -126,7 +127,7 @@ func parseOldLog(name, text string, modified time.Time) Job {
 		if level == "ERROR" || level == "CRITICAL" || level == "" && strings.Contains(line, "ERROR") {
 			j.ErrorsTotal++
 			if j.Error == "" {
-				j.Error = oneLine(cmpOr(message, line), 300)
+				j.Error = oneLine(cmp.Or(message, line), 300)
 			}
 		}
 		if len(j.Log) == maxJobLog {

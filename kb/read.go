@@ -1,6 +1,7 @@
 package kb
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -65,7 +66,7 @@ func (d *folder) open(dir, name string) (*os.File, error) {
 func (d *folder) enter(dir string) bool {
 	if d.at == nil || d.dir != dir {
 		d.leave()
-		if at, err := d.root.OpenRoot(cmpOr(dir, ".")); err == nil {
+		if at, err := d.root.OpenRoot(cmp.Or(dir, ".")); err == nil {
 			d.at, d.dir = at, dir
 		}
 	}

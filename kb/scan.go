@@ -1,6 +1,7 @@
 package kb
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -263,9 +264,8 @@ func (s *scan) take(ctx context.Context, r *result) error {
 	}
 	_, d.Inode = identityOf(r.info)
 	s.warnings(d)
-	if s.makers[d.Source] == "" { // a slug of the name, perhaps: the database may know it under another id
-		d.Source = cmpOr(s.makers[strings.ToLower(d.Creator)], d.Source)
-	}
+	// A slug of the name, perhaps: the database may know it under another id.
+	d.Source = cmp.Or(s.makers[creatorKey(d.Source)], s.makers[creatorKey(d.Creator)], d.Source)
 	p := &put{rec: &record{Beside: r.f.beside}, doc: d, old: r.f.old}
 	s.name(p)
 	p.seen = s.b.applyReviews(&d.Document)

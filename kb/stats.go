@@ -1,6 +1,7 @@
 package kb
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"time"
@@ -122,7 +123,7 @@ func (b *Base) countRows(now time.Time) *Stats {
 		s.ByAgent[r.agent]++
 		s.ByCategory[r.category]++
 		s.ByType[kinds()[r.kind]]++
-		s.ByStatus[cmpOr(statuses()[r.status], "none")]++
+		s.ByStatus[cmp.Or(statuses()[r.status], "none")]++
 		s.Confidence[confidenceBand(r.confidence)]++
 		if r.mtime >= week {
 			s.Recent7d++

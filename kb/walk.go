@@ -1,6 +1,7 @@
 package kb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -171,19 +172,12 @@ func (w *walker) visit(ctx context.Context, wg *sync.WaitGroup, dir string, rule
 }
 
 func (w *walker) list(dir string) ([]fs.DirEntry, error) {
-	f, err := w.root.Open(cmpOr(dir, "."))
+	f, err := w.root.Open(cmp.Or(dir, "."))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
 	return f.ReadDir(-1)
-}
-
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 func (w *walker) notListed(dir string, err error) {
@@ -195,7 +189,7 @@ func (w *walker) notListed(dir string, err error) {
 	}
 	w.unlisted = append(w.unlisted, dir)
 	w.mu.Unlock()
-	w.reject(cmpOr(dir, "."), err)
+	w.reject(cmp.Or(dir, "."), err)
 }
 
 // companion is a sidecar or a transcript of a folder.
@@ -320,7 +314,7 @@ func (w *walker) inspectLink(dir, name string) (fs.FileInfo, error) {
 		return nil, err
 	case info.IsDir():
 		for at := dir; ; at = path.Dir(at) {
-			if above, err := w.root.Stat(cmpOr(at, ".")); err == nil && os.SameFile(above, info) {
+			if above, err := w.root.Stat(cmp.Or(at, ".")); err == nil && os.SameFile(above, info) {
 				w.reject(name, &RejectError{LinkLoop, ""})
 				break
 			}

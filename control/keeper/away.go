@@ -64,7 +64,9 @@ func (k *keeper) considerAway(r *run) {
 func (k *keeper) back() {
 	for _, svc := range k.services {
 		if svc.pending != nil {
-			svc.pending.Stop()
+			if svc.pending.Stop() {
+				svc.streak-- // it was not tried
+			}
 			svc.pending = nil
 		}
 	}

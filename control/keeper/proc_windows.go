@@ -297,6 +297,9 @@ func limitJob(job windows.Handle, l *control.LaunchSpec) []string {
 }
 
 func setJob[T any](job windows.Handle, class uint32, info *T) error {
+	var pin runtime.Pinner // a stack that grows meanwhile would move it
+	pin.Pin(info)
+	defer pin.Unpin()
 	_, err := windows.SetInformationJobObject(job, class, uintptr(unsafe.Pointer(info)), uint32(unsafe.Sizeof(*info))) //nolint:gosec // the only way to this call
 	return err                                                                                                         //nolint:wrapcheck // the caller says what was being done
 }

@@ -149,7 +149,7 @@ func (e *env) awaitScan(c *call, id string) error {
 	}
 	next, err := e.scanAfter(c, &j)
 	if err != nil {
-		return err
+		return cmp.Or(e.print(raw, func() error { return e.writeScan(&j, 10) }), scanError("scan command", &j), err)
 	}
 	files, rawFiles, err := e.followScan(c, next)
 	if err != nil {
@@ -193,11 +193,8 @@ func (e *env) scanAfter(c *call, run *kbJob) (string, error) {
 		if _, err := c.client.decode(c.ctx, kbPath+"/jobs?limit=50", &b); err != nil {
 			return "", err
 		}
-		for _, j := range b.Jobs {
-			later := run.Finished != nil && !j.Started.Before(*run.Finished)
-			if j.After == run.ID || later && (j.Trigger == "command" || j.Trigger == "start") {
-				return j.ID, nil
-			}
+		if id := following(b.Jobs, run); id != "" {
+			return id, nil
 		}
 		select {
 		case <-c.ctx.Done():
@@ -205,7 +202,23 @@ func (e *env) scanAfter(c *call, run *kbJob) (string, error) {
 		case <-time.After(scanAfterEvery):
 		}
 	}
-	return "", exitf(ExitFailed, "the scan command has ended, but no scan of the files followed: controlcenter kb jobs")
+	return "", exitf(ExitFailed, "the scan command has ended; whether a scan of the files followed is not known: controlcenter kb jobs")
+}
+
+// following finds, among jobs of which the newest is first, the scan of the files that followed a run of the outside command: the one
+// that says so, else the first that began after it and looks at what such runs, or a time without a daemon, left behind.
+func following(jobs []kbJob, run *kbJob) string {
+	id := ""
+	for _, j := range jobs {
+		if j.After == run.ID {
+			return j.ID
+		}
+		later := run.Finished != nil && !j.Started.Before(*run.Finished)
+		if later && j.Kind != "command" && (j.Trigger == "start" || j.After != "") {
+			id = j.ID
+		}
+	}
+	return id
 }
 
 // followScan shows the progress of one scan until it has ended, and returns it as it is then.
