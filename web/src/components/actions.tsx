@@ -1,11 +1,14 @@
 // What stands around an action: its command line to copy, and a question before what cannot be taken back.
 import { useState, type ReactNode } from 'react'
 import { ActionIcon, Button, Group, Menu, Modal, Tooltip } from '@mantine/core'
-import { curl } from '../format'
+import { curl, type CurlOptions } from '../format'
 import { Icon } from './icons'
 import { toast } from './toasts'
 
-export type Call = { method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'; path: string; body?: unknown }
+export type Call = {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'; path: string; body?: unknown
+  secret?: boolean // the body has what nobody else should see: the command is copied, but not shown
+} & CurlOptions
 
 /** Copies text; outside secure contexts (plain http from another machine) browsers have no clipboard interface, so by selection. */
 export async function copyText(text: string): Promise<void> {
@@ -20,8 +23,8 @@ export async function copyText(text: string): Promise<void> {
 }
 
 export function copyCurl(call: Call) {
-  const line = curl(call.method, location.origin + call.path, call.body)
-  copyText(line).then(() => toast.done('Command copied', line), (e) => toast.failed('The command was not copied', e))
+  const line = curl(call.method, location.origin + call.path, call.body, call)
+  copyText(line).then(() => toast.done('Command copied', call.secret ? 'It has in it what you typed: take care where it goes.' : line), (e) => toast.failed('The command was not copied', e))
 }
 
 /** A button that copies the curl line of an action. */
@@ -37,6 +40,21 @@ export function CopyAsCurl({ call, label = 'Copy as curl' }: { call: Call; label
 export const CurlItem = ({ call, children = 'Copy as curl' }: { call: Call; children?: ReactNode }) => (
   <Menu.Item leftSection={<Icon name="copy" size={16} />} onClick={() => copyCurl(call)}>{children}</Menu.Item>
 )
+
+export type NamedCall = readonly [name: string, call: Call]
+
+/** Entries for several actions; the names are verbs. */
+export const CurlItems = ({ calls }: { calls: readonly NamedCall[] }) => <>{calls.map(([name, call]) => <CurlItem key={name} call={call}>Copy {name} as curl</CurlItem>)}</>
+
+/** A button that copies the curl line of one of several actions. */
+export function CurlMenu({ calls, label = 'Copy as curl' }: { calls: readonly NamedCall[]; label?: string }) {
+  return (
+    <Menu position="bottom-end" width={240}>
+      <Menu.Target><ActionIcon variant="subtle" color="gray" aria-label={label} title={label}><Icon name="copy" size={16} /></ActionIcon></Menu.Target>
+      <Menu.Dropdown><CurlItems calls={calls} /></Menu.Dropdown>
+    </Menu>
+  )
+}
 
 export type Question = { title: string; text: ReactNode; confirm: string; danger?: boolean; call?: Call; run: () => Promise<unknown> | void }
 

@@ -92,7 +92,7 @@ function Apis() {
   return (
     <Card title="APIs and models" flush>
       {q.isError && !q.data ? <ErrorState error={q.error} what="Usage could not be read" retry={() => void q.refetch()} /> : !q.data ? <SkeletonRows rows={4} height={20} /> : (
-        <DataTable label="APIs and models" rows={rows} columns={columns} rowKey={(m) => `${m.api} ${m.model}`} initialSort={{ id: 'cost', down: true }}
+        <DataTable label="List of APIs and models" rows={rows} columns={columns} rowKey={(m) => `${m.api} ${m.model}`} initialSort={{ id: 'cost', down: true }}
           card={(m) => <div className={s.card}><span className={s.row}><b>{m.api} {m.model}</b><span className="num">{dollars(m.cost_usd)}</span></span><span className="muted num">{number(m.calls)} calls, {number(m.total_tokens)} tokens</span></div>}
           empty={<EmptyState icon="agents" title="No calls were counted yet">Programs report them with <code className="mono">POST /api/usage/track</code> or <code className="mono">controlcenter usage track</code>.</EmptyState>} />
       )}

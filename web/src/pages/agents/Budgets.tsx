@@ -4,7 +4,7 @@ import { ActionIcon, Button, Group, Modal, TextInput, Tooltip } from '@mantine/c
 import { queryOptions, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { ApiError, reasonOf } from '../../api/client'
 import { get as ask, send } from '../../api/rest'
-import { CopyAsCurl } from '../../components/actions'
+import { CopyAsCurl, CurlMenu } from '../../components/actions'
 import { Icon } from '../../components/icons'
 import { toast } from '../../components/toasts'
 import { Card, EmptyState, ErrorState, Meter, SkeletonRows, Tag } from '../../components/ui'
@@ -63,7 +63,7 @@ function Form({ old, all, apis, onClose }: { old: Budget | null; all: Budget[]; 
       {save.error && !fields.some((f) => ['api', 'daily_usd', 'monthly_usd'].includes(f.loc[1] ?? '')) ? <p role="alert" className={s.wrong}>{reasonOf(save.error)}</p> : null}
       <Group justify="flex-end" gap="xs">
         {old?.source === 'api' ? <Button variant="subtle" color="red" mr="auto" loading={save.isPending && save.variables.method === 'DELETE'} onClick={() => save.mutate(remove)}>Remove</Button> : null}
-        <CopyAsCurl call={set} />
+        {old?.source === 'api' ? <CurlMenu calls={[['setting', set], ['removal', remove]]} /> : <CopyAsCurl call={set} />}
         <Button variant="default" onClick={onClose}>Cancel</Button>
         <Button type="submit" loading={save.isPending && save.variables.method === 'PUT'} disabled={api.trim() === ''}>Save</Button>
       </Group>

@@ -4,7 +4,7 @@ import { Button, Menu } from '@mantine/core'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { send } from '../../api/rest'
 import { useAddress } from '../../components/address'
-import { ConfirmDialog, CopyAsCurl, CurlItem, type Question } from '../../components/actions'
+import { ConfirmDialog, CopyAsCurl, CurlItems, type Question } from '../../components/actions'
 import { DataTable, type Column } from '../../components/DataTable'
 import { Icon } from '../../components/icons'
 import { toast } from '../../components/toasts'
@@ -128,7 +128,7 @@ export function Scans() {
             <Menu.Target><Button size="xs" variant="default" aria-label="More about scans"><Icon name="more" size={16} /></Button></Menu.Target>
             <Menu.Dropdown>
               <Menu.Item onClick={() => start.mutate(true)}>Read all files again</Menu.Item>
-              <CurlItem call={scanCall(false)}>Copy scan as curl</CurlItem>
+              <CurlItems calls={[['scan', scanCall(false)], ['reading all again', scanCall(true)]]} />
             </Menu.Dropdown>
           </Menu>
         </>

@@ -7,8 +7,9 @@ import { bytes, bytesExact, number, percent, rate } from '../../format'
 import { COLUMNS, type Column } from '../../live/reduce'
 import { useCurves, useLive } from '../../live/store'
 import { alertsQuery, busiestQuery, eventsQuery, statsQuery } from '../../queries'
+import { Cores } from './Cores'
 import { Alerts, Events, Services } from './lists'
-import { Busiest, Cores, Disks, Network, Sensors } from './parts'
+import { Busiest, Disks, Network, Sensors } from './parts'
 import s from './overview.module.css'
 
 const index = (c: Column) => COLUMNS.indexOf(c) + 1

@@ -1,36 +1,15 @@
-// The parts of the machine: cores, file systems, interfaces, sensors, graphics processors and the busiest processes.
+// The parts of the machine: file systems, interfaces, sensors, graphics processors and the busiest processes.
 import { useQuery, type UseQueryResult } from '@tanstack/react-query'
 import { Link } from 'wouter'
 import { type Schemas } from '../../api/client'
 import { Card, EmptyState, ErrorState, Meter, SkeletonRows } from '../../components/ui'
 import { Bytes, Rate } from '../../components/values'
 import { bytes, percent } from '../../format'
-import { useLive } from '../../live/store'
 import { href } from '../../pages'
 import { busiestQuery } from '../../queries'
 import s from './overview.module.css'
 
 type Stats = UseQueryResult<Schemas['StatsBody']>
-
-export function Cores() {
-  const cores = useLive((l) => l.system?.cores)
-  if (!cores) return <Card title="Cores"><SkeletonRows rows={2} /></Card>
-  return (
-    <Card title="Cores" side={<span className="num">{cores.length}</span>}>
-      {cores.length <= 32 ? (
-        <div className={s.cores}>
-          {cores.map((v, i) => (
-            <div key={i} className={`${s.core} num`}><span>{i}</span><Meter percent={v} label={`Core ${i}`} warn={101} bad={101} /><span>{percent(v, 0)}</span></div>
-          ))}
-        </div>
-      ) : (
-        <div className={`${s.cores} ${s.many}`} role="img" aria-label={`${cores.length} cores, ${cores.filter((v) => (v ?? 0) > 80).length} of them above 80 %`}>
-          {cores.map((v, i) => <div key={i} className={s.cell} title={`Core ${i}: ${percent(v)}`}><i style={{ height: `${v ?? 0}%` }} /></div>)}
-        </div>
-      )}
-    </Card>
-  )
-}
 
 /** Each file system once: a bind mount of a device says the same as its first place, which has the shortest name. */
 export function once<F extends { device: string; mountpoint: string }>(list: readonly F[]): F[] {

@@ -3,7 +3,7 @@ import { lazy, Suspense, useMemo, useState } from 'react'
 import { ActionIcon, Button, Checkbox, Menu, SegmentedControl, TextInput, Tooltip } from '@mantine/core'
 import { Link, useLocation, useSearchParams } from 'wouter'
 import type { Service } from '../../api/client'
-import { ConfirmDialog, CurlItem } from '../../components/actions'
+import { ConfirmDialog, CurlItems, CurlMenu } from '../../components/actions'
 import { DataTable, type Column } from '../../components/DataTable'
 import { Icon } from '../../components/icons'
 import { Sparkline } from '../../components/LiveChart'
@@ -30,6 +30,7 @@ const FILTERS = {
   problems: { label: 'Problems', test: (x: Service) => x.status === 'error' || x.state === 'backoff' || x.health === 'unhealthy' },
 } as const
 type Filter = keyof typeof FILTERS
+const VERBS = ['start', 'restart', 'stop'] as const
 
 function Name({ service: x }: { service: Service }) {
   return (
@@ -91,6 +92,7 @@ export default function Services() {
       (!want || `${x.name} ${x.display_name} ${x.description ?? ''} ${x.tags?.join(' ')} ${x.ports?.join(' ')}`.toLowerCase().includes(want)))
   }, [list, filter, tag, text])
   const picked = rows.filter((x) => chosen.has(x.name)).map((x) => x.name)
+  const many = picked.length > 0 ? picked : rows.map((x) => x.name) // whom the buttons for several are for
 
   const doMany = (verb: Verb, names: string[]) => {
     const run = () => bulk.mutateAsync({ verb, names }).catch(() => {})
@@ -112,9 +114,7 @@ export default function Services() {
           <Menu.Target><ActionIcon variant="subtle" color="gray" aria-label={`More for ${x.display_name}`}><Icon name="more" size={18} /></ActionIcon></Menu.Target>
           <Menu.Dropdown>
             {admin ? <><Menu.Item leftSection={<Icon name="settings" size={16} />} onClick={() => set('edit', x.name)}>Edit</Menu.Item><Menu.Divider /></> : null}
-            <CurlItem call={callOf(x.name, 'start')}>Copy start as curl</CurlItem>
-            <CurlItem call={callOf(x.name, 'stop')}>Copy stop as curl</CurlItem>
-            <CurlItem call={callOf(x.name, 'restart')}>Copy restart as curl</CurlItem>
+            <CurlItems calls={VERBS.map((verb) => [verb, callOf(x.name, verb)])} />
             <Menu.Divider />
             <Menu.Item color="red" leftSection={<Icon name="skull" size={16} />} disabled={!up(x)} onClick={() => ask(x, 'kill')}>Kill</Menu.Item>
           </Menu.Dropdown>
@@ -180,10 +180,11 @@ export default function Services() {
           {picked.length > 0 || tag ? (
             <div className={s.bulk} role="group" aria-label="For the chosen services">
               <span className="muted num">{picked.length > 0 ? `${picked.length} chosen` : <>all with <Tag>{tag}</Tag></>}</span>
-              {(['start', 'restart', 'stop'] as const).map((verb) => (
+              {VERBS.map((verb) => (
                 <Button key={verb} size="xs" variant="default" loading={bulk.isPending && bulk.variables.verb === verb} disabled={bulk.isPending || rows.length === 0}
-                  onClick={() => doMany(verb, picked.length > 0 ? picked : rows.map((x) => x.name))}>{verb[0]!.toUpperCase() + verb.slice(1)}</Button>
+                  onClick={() => doMany(verb, many)}>{verb[0]!.toUpperCase() + verb.slice(1)}</Button>
               ))}
+              <CurlMenu label="Copy an action for the chosen services as curl" calls={VERBS.map((verb) => [verb, bulkCall(verb, many)])} />
             </div>
           ) : null}
         </div>
