@@ -31,6 +31,9 @@ export function percent(v: Value, digits = 1): string {
   return known(v) ? `${v.toFixed(v >= 99.95 ? 0 : digits)} %` : DASH
 }
 
+/** 12.4837 %: for the title of a rounded share. */
+export const percentExact = (v: Value) => (known(v) ? `${Number(v.toFixed(4))} %` : 'unknown')
+
 /** 1,234.50. The first number that toLocaleString writes takes a browser 50 to 100 ms, before the first picture. */
 export function number(v: Value, digits = 0): string {
   if (!known(v)) return DASH

@@ -2,6 +2,7 @@
 import { useState, type ReactNode } from 'react'
 import { ActionIcon, Button, Group, Menu, Modal, Tooltip } from '@mantine/core'
 import { curl, type CurlOptions } from '../format'
+import { useReturnFocus } from './focus'
 import { Icon } from './icons'
 import { toast } from './toasts'
 
@@ -61,6 +62,7 @@ export type Question = { title: string; text: ReactNode; confirm: string; danger
 /** Asks before it runs. Stays open, with its button busy, until the action has ended. */
 export function ConfirmDialog({ question, onClose }: { question: Question | null; onClose: () => void }) {
   const [busy, setBusy] = useState(false)
+  useReturnFocus(question !== null)
   const run = async () => {
     if (!question) return
     setBusy(true)

@@ -19,7 +19,7 @@ test('the overview shows what the API says', async () => {
   const { body: info } = await server.api('/api/system/info')
   const gib = (n) => `${(n / 2 ** 30).toFixed(n / 2 ** 30 >= 99.95 ? 0 : 1)} GiB`
   const numbers = page.locator('[data-testid="numbers"]')
-  await numbers.getByText(`of ${gib(stats.memory.total)}`).waitFor()
+  await numbers.getByText(gib(stats.memory.total), { exact: true }).waitFor()
   await numbers.getByText(`${stats.cores.length} cores`).waitFor()
   await page.getByRole('banner').getByText(info.hostname).waitFor()
   await page.getByRole('status').getByText('live', { exact: true }).waitFor()

@@ -1,5 +1,5 @@
 // Agents by level with what they know, and what calls to outside APIs cost.
-import { SegmentedControl, TextInput } from '@mantine/core'
+import { Button, SegmentedControl, TextInput } from '@mantine/core'
 import { queryOptions, useQuery } from '@tanstack/react-query'
 import { Link } from 'wouter'
 import { get as ask } from '../../api/rest'
@@ -51,7 +51,7 @@ function AgentList() {
       {q.isError && !q.data ? <ErrorState error={q.error} what="Agents could not be read" retry={() => void q.refetch()} /> : !q.data ? <SkeletonRows rows={6} height={22} /> : (
         <DataTable label="List of agents" rows={rows} columns={columns} rowKey={(a) => `${a.folder} ${a.id}`} initialSort={{ id: 'level', down: false }} rowHeight={52}
           card={(a) => <div className={s.card}><span className={s.row}>{name(a)}<Badge tone="idle" plain>{a.level}</Badge></span><span className="muted num">{known(a)} knowledge files, {a.sub_agents} sub-agents</span></div>}
-          empty={q.data.total === 0 ? <EmptyState icon="agents" title="No agents were found">They are read from the folders below <code className="mono">knowledge.roots</code>.</EmptyState> : <EmptyState icon="search" title="No agent matches" />} />
+          empty={q.data.total === 0 ? <EmptyState icon="agents" title="No agents were found" action={<Link href="/knowledge?tab=scans">To the scans</Link>}>They are the folders <code className="mono">ai-agents/NAME</code> below <code className="mono">knowledge.roots</code>: name a root in the configuration, then start a scan.</EmptyState> : <EmptyState icon="search" title="No agent matches" action={<Button size="xs" variant="default" onClick={() => set({ q: null, level: null })}>Show all</Button>}>Names, ids, roles and descriptions{level === 'all' ? '' : ` of level ${level}`} are looked at.</EmptyState>} />
       )}
     </Card>
   )

@@ -3,8 +3,7 @@ import { useQuery, type UseQueryResult } from '@tanstack/react-query'
 import { Link } from 'wouter'
 import { type Schemas } from '../../api/client'
 import { Card, EmptyState, ErrorState, Meter, SkeletonRows } from '../../components/ui'
-import { Bytes, Rate } from '../../components/values'
-import { bytes, percent } from '../../format'
+import { Bytes, Percent, Rate } from '../../components/values'
 import { href } from '../../pages'
 import { busiestQuery } from '../../queries'
 import s from './overview.module.css'
@@ -31,7 +30,7 @@ export function Disks({ stats }: { stats: Stats }) {
         <div className={s.rows}>
           {list.map((f) => (
             <div key={f.mountpoint}>
-              <div className={s.rowHead}><b title={`${f.device}, ${f.fstype}`}>{f.mountpoint}</b>{f.hung ? <span className="muted">does not answer</span> : null}<span className="muted num">{bytes(f.used)} of {bytes(f.total)} · {percent(f.percent, 0)}</span></div>
+              <div className={s.rowHead}><b title={`${f.device}, ${f.fstype}`}>{f.mountpoint}</b>{f.hung ? <span className="muted">does not answer</span> : null}<span className="muted num"><Bytes value={f.used} /> of <Bytes value={f.total} /> · <Percent value={f.percent} digits={0} /></span></div>
               <Meter percent={f.percent} label={`${f.mountpoint} used`} />
             </div>
           ))}
@@ -70,7 +69,7 @@ export function Sensors({ stats }: { stats: Stats }) {
           <div className={s.rows}>
             {gpus.map((g) => (
               <div key={g.id}>
-                <div className={s.rowHead}><b>{g.name}</b><span className="muted num">{percent(g.utilization_percent, 0)} · {bytes(g.memory_used)} of {bytes(g.memory_total)}</span></div>
+                <div className={s.rowHead}><b>{g.name}</b><span className="muted num"><Percent value={g.utilization_percent} digits={0} /> · <Bytes value={g.memory_used} /> of <Bytes value={g.memory_total} /></span></div>
                 <Meter percent={g.utilization_percent} label={`${g.name} busy`} warn={101} bad={101} />
               </div>
             ))}
@@ -95,7 +94,7 @@ export function Busiest() {
       {q.isError && !list ? <ErrorState error={q.error} what="Processes are not known" retry={q.refetch} /> : !list ? <SkeletonRows rows={4} /> : (
         <table className={s.table}>
           <thead><tr><th scope="col">Name</th><th scope="col">CPU</th><th scope="col">Memory</th></tr></thead>
-          <tbody>{list.map((p) => <tr key={`${p.pid} ${p.start_ticks}`}><td className={s.cut} title={p.cmdline || p.name}><Link href={`${href('processes')}?q=${p.pid}`}>{p.name} <span className="muted num">{p.service || p.pid}</span></Link></td><td>{percent(p.cpu_percent)}</td><td><Bytes value={p.memory} /></td></tr>)}</tbody>
+          <tbody>{list.map((p) => <tr key={`${p.pid} ${p.start_ticks}`}><td className={s.cut} title={p.cmdline || p.name}><Link href={`${href('processes')}?q=${p.pid}`}>{p.name} <span className="muted num">{p.service || p.pid}</span></Link></td><td><Percent value={p.cpu_percent} note="100 % is one core" /></td><td><Bytes value={p.memory} /></td></tr>)}</tbody>
         </table>
       )}
     </Card>

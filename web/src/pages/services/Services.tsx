@@ -9,8 +9,8 @@ import { Icon } from '../../components/icons'
 import { Sparkline } from '../../components/LiveChart'
 import { Sections, useSection } from '../../components/sections'
 import { Badge, Card, EmptyState, Page, SkeletonRows, StatusBadge, Tag } from '../../components/ui'
-import { Since, TimeText } from '../../components/values'
-import { bytes, bytesExact, number, percent } from '../../format'
+import { Bytes, Percent, Since, TimeText } from '../../components/values'
+import { bytes, bytesExact, number } from '../../format'
 import { useLive } from '../../live/store'
 import { built, href } from '../../pages'
 import { useAdmin } from '../login/queries'
@@ -138,7 +138,7 @@ export default function Services() {
     { id: 'state', header: 'State', cell: (x) => <State service={x} pending={pending(x.name)} />, sort: (x) => ['error', 'starting', 'stopping', 'running', 'stopped'].indexOf(x.status) },
     { id: 'uptime', header: 'Uptime', right: true, cell: (x) => (x.status === 'running' ? <Since at={x.since} /> : <span className="muted">–</span>), sort: (x) => (x.status === 'running' ? -Date.parse(x.since) : null) },
     { id: 'ports', header: 'Ports', cell: (x) => <Ports service={x} />, sort: (x) => x.ports?.[0] },
-    { id: 'cpu', header: 'CPU', right: true, sort: (x) => usage(x.name).now?.cpu_percent, cell: (x) => { const u = usage(x.name); return <span className={`${s.use} num`}><Sparkline values={u.cpu} width={64} /><span>{percent(u.now?.cpu_percent)}</span></span> } },
+    { id: 'cpu', header: 'CPU', right: true, sort: (x) => usage(x.name).now?.cpu_percent, cell: (x) => { const u = usage(x.name); return <span className={`${s.use} num`}><Sparkline values={u.cpu} width={64} /><Percent value={u.now?.cpu_percent} note="100 % is one core" /></span> } },
     { id: 'memory', header: 'Memory', right: true, sort: (x) => usage(x.name).now?.memory, cell: (x) => { const u = usage(x.name); return <span className={`${s.use} num`} title={bytesExact(u.now?.memory)}><Sparkline values={u.memory} width={64} color="var(--c2)" /><span>{bytes(u.now?.memory)}</span></span> } },
     { id: 'restarts', header: 'Restarts', right: true, sort: (x) => x.restarts, cell: (x) => <span className="num" title={`${x.starts} starts, ${x.crashes} crashes`}>{number(x.restarts)}</span> },
     { id: 'actions', header: '', label: 'Actions', width: 120, cell: actions },
@@ -151,8 +151,8 @@ export default function Services() {
         <State service={x} pending={pending(x.name)} />
         <div className={s.cardFacts}>
           {x.status === 'running' ? <span>up <b><Since at={x.since} /></b></span> : null}
-          {u.now ? <span className="num">CPU <b>{percent(u.now.cpu_percent)}</b></span> : null}
-          {u.now ? <span className="num">memory <b>{bytes(u.now.memory)}</b></span> : null}
+          {u.now ? <span className="num">CPU <b><Percent value={u.now.cpu_percent} /></b></span> : null}
+          {u.now ? <span className="num">memory <b><Bytes value={u.now.memory} /></b></span> : null}
           {x.ports?.length ? <span>port <b><Ports service={x} /></b></span> : null}
           <span className="num">restarts <b>{x.restarts}</b></span>
         </div>
