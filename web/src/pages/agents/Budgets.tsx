@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState, type FormEvent } from 'react'
 import { ActionIcon, Button, Group, Modal, TextInput, Tooltip } from '@mantine/core'
 import { queryOptions, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { ApiError, reasonOf } from '../../api/client'
+import { ApiError, reasonOf, type Schemas } from '../../api/client'
 import { get as ask, send } from '../../api/rest'
 import { CopyAsCurl, CurlMenu } from '../../components/actions'
 import { Icon } from '../../components/icons'
@@ -14,10 +14,9 @@ import { useAdmin } from '../login/queries'
 import { dollars } from './money'
 import s from './agents.module.css'
 
-type Period = { period: string; limit_usd: number | null; spent_usd: number; percent: number | null; state: string }
-type Budget = { api: string; daily_usd: number | null; monthly_usd: number | null; source: 'config' | 'api' | null; periods: Period[] }
+type Budget = Schemas['UsageBudget']
 
-const budgetsQuery = queryOptions({ queryKey: ['api-usage', 'budgets'], queryFn: () => ask<{ budgets: Budget[] }>('/api/usage/budgets'), refetchInterval: 30_000 })
+const budgetsQuery = queryOptions({ queryKey: ['api-usage', 'budgets'], queryFn: () => ask<Schemas['UsageBudgets']>('/api/usage/budgets'), refetchInterval: 30_000 })
 const pathOf = (api: string) => `/api/usage/budgets/${encodeURIComponent(api)}`
 const nameOf = (api: string) => (api === 'total' ? 'all APIs' : api)
 

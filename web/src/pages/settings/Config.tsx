@@ -1,6 +1,7 @@
 // Every setting, its value (secrets masked) and where that comes from.
 import { Button, SegmentedControl, TextInput } from '@mantine/core'
 import { queryOptions, useQuery } from '@tanstack/react-query'
+import type { Schemas } from '../../api/client'
 import { get as ask } from '../../api/rest'
 import { useAddress } from '../../components/address'
 import { DataTable, type Column } from '../../components/DataTable'
@@ -8,8 +9,8 @@ import { Icon } from '../../components/icons'
 import { Badge, Card, EmptyState, ErrorState, SkeletonRows } from '../../components/ui'
 import s from './settings.module.css'
 
-type Setting = { key: string; value: string; source: string; secret: boolean }
-const configQuery = queryOptions({ queryKey: ['config'], queryFn: () => ask<{ settings: Setting[] }>('/api/config') })
+type Setting = Schemas['ConfigSetting']
+const configQuery = queryOptions({ queryKey: ['config'], queryFn: () => ask<Schemas['ConfigBody']>('/api/config') })
 
 const LONG = 120 // characters; a whole service is one value
 

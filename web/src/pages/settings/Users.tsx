@@ -2,7 +2,7 @@
 import { useState, type FormEvent } from 'react'
 import { Button, NativeSelect, TextInput } from '@mantine/core'
 import { queryOptions, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { ApiError } from '../../api/client'
+import { ApiError, type Schemas } from '../../api/client'
 import { get as ask, send } from '../../api/rest'
 import { ConfirmDialog, CopyAsCurl, type Call, type Question } from '../../components/actions'
 import { toast } from '../../components/toasts'
@@ -10,8 +10,8 @@ import { Badge, Card, EmptyState, ErrorState, SkeletonRows, Tag } from '../../co
 import { TimeText } from '../../components/values'
 import s from './settings.module.css'
 
-type User = { id: number; username: string; email: string | null; full_name: string | null; access: string; is_active: boolean; created_at: string; last_login: string | null }
-const usersQuery = queryOptions({ queryKey: ['users'], queryFn: () => ask<{ users: User[] }>('/api/auth/users') })
+type User = Schemas['UserRow']
+const usersQuery = queryOptions({ queryKey: ['users'], queryFn: () => ask<Schemas['UsersBody']>('/api/auth/users') })
 
 export function Users() {
   const q = useQuery(usersQuery)
