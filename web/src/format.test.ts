@@ -43,4 +43,6 @@ test('a curl line survives any shell', () => {
   expect(f.curl('POST', 'http://h/x')).toBe(`curl -X POST 'http://h/x'`)
   expect(f.curl('POST', "http://h/it's", { a: "b'c" })).toBe(`curl --json '{"a":"b'\\''c"}' 'http://h/it'\\''s'`)
   expect(f.curl('DELETE', 'http://h/x')).toBe(`curl -X DELETE 'http://h/x'`)
+  expect(f.curl('GET', 'http://h/x', undefined, { save: true })).toBe(`curl -OJ 'http://h/x'`)
+  expect(f.curl('POST', 'http://h/x', undefined, { file: "it's.backup" })).toBe(`curl -H 'Content-Type: application/octet-stream' --data-binary '@it'\\''s.backup' 'http://h/x'`)
 })

@@ -31,6 +31,9 @@ export function percent(v: Value, digits = 1): string {
   return known(v) ? `${v.toFixed(v >= 99.95 ? 0 : digits)} %` : DASH
 }
 
+/** 12.4837 %: for the title of a rounded share. */
+export const percentExact = (v: Value) => (known(v) ? `${Number(v.toFixed(4))} %` : 'unknown')
+
 /** 1,234.50. The first number that toLocaleString writes takes a browser 50 to 100 ms, before the first picture. */
 export function number(v: Value, digits = 0): string {
   if (!known(v)) return DASH
@@ -86,12 +89,19 @@ export function utc(at: Date): string {
   return Number.isNaN(at.getTime()) ? 'unknown' : `${at.toISOString().slice(0, 19).replace('T', ' ')} UTC`
 }
 
+export type CurlOptions = {
+  file?: string // name of a file that is sent as it is
+  save?: boolean // the answer is a file: it is kept under the name that the server gives it
+}
+
 /** The command line of a request, for a shell. Quotes so that the shell reads every byte as it is. */
-export function curl(method: string, url: string, body?: unknown): string {
+export function curl(method: string, url: string, body?: unknown, { file, save }: CurlOptions = {}): string {
   const quote = (s: string) => `'${s.replaceAll("'", `'\\''`)}'`
   const parts = ['curl']
-  if (method !== 'GET' && !(method === 'POST' && body !== undefined)) parts.push('-X', method)
+  if (method !== 'GET' && !(method === 'POST' && (body !== undefined || file !== undefined))) parts.push('-X', method)
+  if (save) parts.push('-OJ')
   if (body !== undefined) parts.push('--json', quote(JSON.stringify(body)))
+  if (file !== undefined) parts.push('-H', quote('Content-Type: application/octet-stream'), '--data-binary', quote(`@${file}`))
   parts.push(quote(url))
   return parts.join(' ')
 }

@@ -1,6 +1,6 @@
 // What pages ask over REST, by name, so that two pages that need the same share one request and one cached answer.
 import { QueryClient, queryOptions } from '@tanstack/react-query'
-import { api, ApiError, getJSON, unwrap } from './api/client'
+import { api, ApiError, unwrap, type Schemas } from './api/client'
 
 export const queryClient = new QueryClient({
   defaultOptions: {
@@ -26,7 +26,7 @@ export const eventsQuery = (limit: number) => queryOptions({
 
 export const usageQuery = queryOptions({ queryKey: ['services', 'usage'], queryFn: () => unwrap(api.GET('/api/services/usage')), refetchInterval: 5_000 })
 
-export type Alert = { rule: string; severity: string; service?: string; summary: string; description?: string; since: string; state: 'pending' | 'firing' | 'resolved'; muted?: boolean }
+export type Alert = Schemas['AlertRow']
 
 /** Alerts of this server. */
-export const alertsQuery = queryOptions({ queryKey: ['alerts'], queryFn: async () => (await getJSON<{ alerts: Alert[] }>('/api/alerts')).alerts, refetchInterval: 15_000 })
+export const alertsQuery = queryOptions({ queryKey: ['alerts'], queryFn: async () => (await unwrap(api.GET('/api/alerts'))).alerts, refetchInterval: 15_000 })

@@ -2,6 +2,7 @@
 // many, arrow keys move, Enter opens. On phones each row is a card when the page says how one looks.
 import { useMemo, useRef, useState, type KeyboardEvent, type ReactNode } from 'react'
 import { useVirtualizer } from '@tanstack/react-virtual'
+import { useAddress } from './address'
 import { Icon } from './icons'
 import { usePhone } from './values'
 import s from './table.module.css'
@@ -16,7 +17,7 @@ export type Column<T> = {
   label?: string // spoken name when the header is no text
 }
 
-type Sort = { id: string; down: boolean }
+export type Sort = { id: string; down: boolean }
 
 type Props<T> = {
   label: string
@@ -51,13 +52,25 @@ export function sortRows<T>(rows: readonly T[], column: Column<T> | undefined, d
   })
 }
 
+/** A sorting as it stands in an address: `cpu` rises, `-cpu` falls. */
+export const sortText = (s: Sort | undefined) => (s ? `${s.down ? '-' : ''}${s.id}` : '')
+
+/** The sorting that an address asks for, when there is such a column. */
+export function sortOf<T>(text: string, columns: readonly Column<T>[], otherwise: Sort | undefined): Sort | undefined {
+  const down = text.startsWith('-')
+  const id = down ? text.slice(1) : text
+  return columns.some((c) => c.id === id && c.sort) ? { id, down } : otherwise
+}
+
 export function DataTable<T>(p: Props<T>) {
-  const [sort, setSort] = useState<Sort | undefined>(p.initialSort)
+  const { get, set } = useAddress() // one table to a page
+  const sort = sortOf(get('sort'), p.columns, p.initialSort)
+  const sortBy = (s: Sort) => set({ sort: sortText(s) === sortText(p.initialSort) ? null : sortText(s) })
   const phone = usePhone()
   const scroll = useRef<HTMLDivElement>(null)
   const [active, setActive] = useState(0)
   const rowHeight = p.rowHeight ?? 44
-  const rows = useMemo(() => sortRows(p.rows, p.columns.find((c) => c.id === sort?.id), sort?.down ?? false), [p.rows, p.columns, sort])
+  const rows = useMemo(() => sortRows(p.rows, p.columns.find((c) => c.id === sort?.id), sort?.down ?? false), [p.rows, p.columns, sort?.id, sort?.down])
   const virtual = rows.length > VIRTUAL_FROM
   const v = useVirtualizer({ count: rows.length, getScrollElement: () => scroll.current, estimateSize: () => rowHeight, overscan: 12, enabled: virtual })
 
@@ -101,7 +114,7 @@ export function DataTable<T>(p: Props<T>) {
                 aria-sort={c.sort ? (sort?.id === c.id ? (sort.down ? 'descending' : 'ascending') : 'none') : undefined}>
                 {c.sort ? (
                   <button type="button" className={s.sort} data-on={sort?.id === c.id || undefined}
-                    onClick={() => setSort({ id: c.id, down: sort?.id === c.id ? !sort.down : Boolean(c.right) })}>
+                    onClick={() => sortBy({ id: c.id, down: sort?.id === c.id ? !sort.down : Boolean(c.right) })}>
                     {c.header}<Icon name={sort?.id !== c.id ? 'sort' : sort.down ? 'down' : 'up'} size={12} />
                   </button>
                 ) : (c.label ? <span className="hidden-text">{c.label}</span> : null) ?? c.header}

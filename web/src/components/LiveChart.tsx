@@ -2,6 +2,7 @@
 import { useLayoutEffect, useRef, useState } from 'react'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
+import { clock, utc } from '../format'
 import { useTheme } from '../shell/theme'
 import s from './chart.module.css'
 import ui from './ui.module.css'
@@ -117,6 +118,7 @@ export function LiveChart(p: Props) {
       <div className={s.head}>
         <h2>{p.title}</h2>
         <div className={s.legend}>
+          {at !== null && data[0]?.[at] !== undefined ? <time title={utc(new Date(data[0][at]! * 1000))}>{clock(new Date(data[0][at]! * 1000))}</time> : null}
           {p.series.map((x, i) => (
             <span key={x.label} className={s.key} style={{ '--key': `var(${x.color})` } as React.CSSProperties}>{x.label} <b>{p.format(value(i, at))}</b></span>
           ))}

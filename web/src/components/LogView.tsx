@@ -3,11 +3,13 @@ import { useLayoutEffect, useMemo, useRef, useState, type ReactNode } from 'reac
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { Button, TextInput } from '@mantine/core'
 import { clock, number, utc } from '../format'
+import { useAddress } from './address'
 import { Icon } from './icons'
 import { coloured, plain, type LogBuffer, type LogLine } from './logLines'
 import { EmptyState } from './ui'
 import s from './log.module.css'
 
+const STREAMS = ['', 'stdout', 'stderr'] as const
 const LINE = 18 // px, as in log.module.css
 
 type Props = {
@@ -19,6 +21,7 @@ type Props = {
   side?: ReactNode // more controls: download, level, files
   accept?: (line: LogLine) => boolean // shows only these; the same function while nothing changes
   following?: boolean // begins at the end and stays there
+  at?: string // stands before the names of the filters in the address, where another log is below this one
 }
 
 function Text({ line, find }: { line: LogLine; find: string }) {
@@ -30,10 +33,11 @@ function Text({ line, find }: { line: LogLine; find: string }) {
   return <span>{text.slice(0, i)}<mark>{text.slice(i, i + find.length)}</mark>{text.slice(i + find.length)}</span>
 }
 
-export function LogView({ label, buffer, version, height = '60dvh', empty, side, accept, following = true }: Props) {
-  const [find, setFind] = useState('')
-  const [stream, setStream] = useState('')
-  const [wrap, setWrap] = useState(false)
+export function LogView({ label, buffer, version, height = '60dvh', empty, side, accept, following = true, at: prefix = '' }: Props) {
+  const { get, set } = useAddress()
+  const find = get(`${prefix}find`)
+  const stream = STREAMS.find((x) => x === get(`${prefix}stream`)) ?? ''
+  const wrap = get(`${prefix}wrap`) === '1'
   const [follow, setFollow] = useState(following)
   const place = useRef<HTMLDivElement>(null)
   const lines = useMemo(() => {
@@ -66,11 +70,11 @@ export function LogView({ label, buffer, version, height = '60dvh', empty, side,
   return (
     <div className={s.log} style={{ height }}>
       <div className={s.bar}>
-        <TextInput size="xs" placeholder="Filter lines" aria-label="Filter lines" value={find} onChange={(e) => setFind(e.currentTarget.value)} leftSection={<Icon name="search" size={14} />} data-search />
-        {(['', 'stdout', 'stderr'] as const).map((x) => (
-          <Button key={x} size="xs" variant={stream === x ? 'light' : 'subtle'} color={stream === x ? undefined : 'gray'} aria-pressed={stream === x} onClick={() => setStream(x)}>{x || 'all'}</Button>
+        <TextInput size="xs" placeholder="Filter lines" aria-label="Filter lines" value={find} onChange={(e) => set({ [`${prefix}find`]: e.currentTarget.value })} leftSection={<Icon name="search" size={14} />} data-search />
+        {STREAMS.map((x) => (
+          <Button key={x} size="xs" variant={stream === x ? 'light' : 'subtle'} color={stream === x ? undefined : 'gray'} aria-pressed={stream === x} onClick={() => set({ [`${prefix}stream`]: x })}>{x || 'all'}</Button>
         ))}
-        <Button size="xs" variant={wrap ? 'light' : 'subtle'} color={wrap ? undefined : 'gray'} aria-pressed={wrap} leftSection={<Icon name="wrap" size={14} />} onClick={() => setWrap(!wrap)}>wrap</Button>
+        <Button size="xs" variant={wrap ? 'light' : 'subtle'} color={wrap ? undefined : 'gray'} aria-pressed={wrap} leftSection={<Icon name="wrap" size={14} />} onClick={() => set({ [`${prefix}wrap`]: wrap ? null : '1' })}>wrap</Button>
         <Button size="xs" variant={follow ? 'light' : 'subtle'} color={follow ? undefined : 'gray'} aria-pressed={follow} onClick={() => setFollow(!follow)}>follow</Button>
         {side}
         <span className={s.count}>{number(total)} lines{buffer.dropped ? `, ${number(buffer.dropped)} older not kept here` : ''}</span>

@@ -1,11 +1,15 @@
 // What stands around an action: its command line to copy, and a question before what cannot be taken back.
 import { useState, type ReactNode } from 'react'
 import { ActionIcon, Button, Group, Menu, Modal, Tooltip } from '@mantine/core'
-import { curl } from '../format'
+import { curl, type CurlOptions } from '../format'
+import { useReturnFocus } from './focus'
 import { Icon } from './icons'
 import { toast } from './toasts'
 
-export type Call = { method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'; path: string; body?: unknown }
+export type Call = {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'; path: string; body?: unknown
+  secret?: boolean // the body has what nobody else should see: the command is copied, but not shown
+} & CurlOptions
 
 /** Copies text; outside secure contexts (plain http from another machine) browsers have no clipboard interface, so by selection. */
 export async function copyText(text: string): Promise<void> {
@@ -20,8 +24,8 @@ export async function copyText(text: string): Promise<void> {
 }
 
 export function copyCurl(call: Call) {
-  const line = curl(call.method, location.origin + call.path, call.body)
-  copyText(line).then(() => toast.done('Command copied', line), (e) => toast.failed('The command was not copied', e))
+  const line = curl(call.method, location.origin + call.path, call.body, call)
+  copyText(line).then(() => toast.done('Command copied', call.secret ? 'It has in it what you typed: take care where it goes.' : line), (e) => toast.failed('The command was not copied', e))
 }
 
 /** A button that copies the curl line of an action. */
@@ -38,11 +42,27 @@ export const CurlItem = ({ call, children = 'Copy as curl' }: { call: Call; chil
   <Menu.Item leftSection={<Icon name="copy" size={16} />} onClick={() => copyCurl(call)}>{children}</Menu.Item>
 )
 
+export type NamedCall = readonly [name: string, call: Call]
+
+/** Entries for several actions; the names are verbs. */
+export const CurlItems = ({ calls }: { calls: readonly NamedCall[] }) => <>{calls.map(([name, call]) => <CurlItem key={name} call={call}>Copy {name} as curl</CurlItem>)}</>
+
+/** A button that copies the curl line of one of several actions. */
+export function CurlMenu({ calls, label = 'Copy as curl' }: { calls: readonly NamedCall[]; label?: string }) {
+  return (
+    <Menu position="bottom-end" width={240}>
+      <Menu.Target><ActionIcon variant="subtle" color="gray" aria-label={label} title={label}><Icon name="copy" size={16} /></ActionIcon></Menu.Target>
+      <Menu.Dropdown><CurlItems calls={calls} /></Menu.Dropdown>
+    </Menu>
+  )
+}
+
 export type Question = { title: string; text: ReactNode; confirm: string; danger?: boolean; call?: Call; run: () => Promise<unknown> | void }
 
 /** Asks before it runs. Stays open, with its button busy, until the action has ended. */
 export function ConfirmDialog({ question, onClose }: { question: Question | null; onClose: () => void }) {
   const [busy, setBusy] = useState(false)
+  useReturnFocus(question !== null)
   const run = async () => {
     if (!question) return
     setBusy(true)

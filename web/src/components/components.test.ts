@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { compare, sortRows } from './DataTable'
+import { compare, sortOf, sortRows, sortText } from './DataTable'
 import { coloured, LogBuffer, plain } from './logLines'
 
 test('the unknown is sorted last in both directions', () => {
@@ -8,6 +8,13 @@ test('the unknown is sorted last in both directions', () => {
   expect(sortRows(rows, column, false).map((r) => r.v)).toEqual([2, 10, null, NaN])
   expect(sortRows(rows, column, true).map((r) => r.v)).toEqual([10, 2, null, NaN])
   expect(compare('a10', 'a9')).toBeGreaterThan(0)
+})
+
+test('a sorting has an address; what is no column of the table is none', () => {
+  const columns = [{ id: 'cpu', header: 'CPU', cell: () => null, sort: () => 1 }, { id: 'more', header: '', cell: () => null }]
+  for (const s of [{ id: 'cpu', down: true }, { id: 'cpu', down: false }]) expect(sortOf(sortText(s), columns, undefined)).toEqual(s)
+  const otherwise = { id: 'cpu', down: true }
+  for (const text of ['', '-', 'none', 'more', '-more']) expect(sortOf(text, columns, otherwise)).toBe(otherwise)
 })
 
 test('a log keeps the newest lines and counts the others', () => {

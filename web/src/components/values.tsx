@@ -6,6 +6,7 @@ type Value = number | null | undefined
 
 export const Bytes = ({ value }: { value: Value }) => <span className="num nowrap" title={f.bytesExact(value)}>{f.bytes(value)}</span>
 export const Rate = ({ value }: { value: Value }) => <span className="num nowrap" title={`${f.bytesExact(value)} per second`}>{f.rate(value)}</span>
+export const Percent = ({ value, digits, note }: { value: Value; digits?: number; note?: string }) => <span className="num nowrap" title={`${f.percentExact(value)}${note ? `, ${note}` : ''}`}>{f.percent(value, digits)}</span>
 export const Duration = ({ seconds }: { seconds: Value }) => <span className="num nowrap" title={f.durationExact(seconds)}>{f.duration(seconds)}</span>
 
 // One clock for all ages on the page.

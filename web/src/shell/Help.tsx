@@ -1,9 +1,11 @@
 // The keys, as a dialog.
 import { Modal } from '@mantine/core'
+import { useReturnFocus } from '../components/focus'
 import { NAV } from '../pages'
 import s from './shell.module.css'
 
 export default function Help({ close }: { close: () => void }) {
+  useReturnFocus(true)
   return (
     <Modal opened onClose={close} title="Keys" centered closeButtonProps={{ 'aria-label': 'Close' }}>
       <dl className={s.keys}>

@@ -7,7 +7,7 @@ import iconURL from '../icon.svg'
 import { Icon, type IconName } from '../components/icons'
 import { MenuButton } from '../components/MenuButton'
 import { Since } from '../components/values'
-import { clock } from '../format'
+import { clock, utc } from '../format'
 import { useLive } from '../live/store'
 import { loadPage, NAV, PAGES } from '../pages'
 import { Account } from '../pages/login/Account'
@@ -20,7 +20,7 @@ export function Connection() {
   const connection = useLive((l) => l.connection)
   const heard = useLive((l) => (l.connection === 'lost' ? l.heard : null))
   const text = connection === 'live' ? 'live' : connection === 'connecting' ? 'connecting' : heard ? `connection lost, data from ${clock(new Date(heard))}` : 'no connection'
-  return <span role="status" className={`${s.connection} ${connection === 'live' ? s.live : connection === 'lost' ? s.lost : ''}`}>{text}</span>
+  return <span role="status" title={heard ? utc(new Date(heard)) : undefined} className={`${s.connection} ${connection === 'live' ? s.live : connection === 'lost' ? s.lost : ''}`}>{text}</span>
 }
 
 const THEMES = [['light', 'Light', 'sun'], ['dark', 'Dark', 'moon'], ['auto', 'As the system', 'auto']] as const

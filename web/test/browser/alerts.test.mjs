@@ -32,7 +32,7 @@ test('an alert is seen when it fires, is muted, and the mute is ended', async ()
   const alert = (await server.api('/api/alerts')).body.alerts.find((a) => a.rule === 'service_crashed')
   await row.getByText(alert.summary).waitFor()
   await row.getByRole('button', { name: 'More for service_crashed of demo-crash' }).click()
-  await page.getByRole('menuitem', { name: 'Mute for an hour' }).click()
+  await page.getByRole('menuitem', { name: 'Mute for an hour', exact: true }).click()
   await row.getByText('muted', { exact: true }).waitFor()
   const mutes = (await server.api('/api/notify/mutes')).body.mutes
   assert.deepEqual(mutes.map((m) => [m.rule, m.service]), [['service_crashed', 'demo-crash']])

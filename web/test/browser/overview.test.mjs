@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
-import { openPage, startBrowser, startServer, until } from './rig.mjs'
+import { accessibility, openPage, overflow, startBrowser, startServer, until } from './rig.mjs'
 
 let server, browser
 before(async () => {
@@ -19,7 +19,7 @@ test('the overview shows what the API says', async () => {
   const { body: info } = await server.api('/api/system/info')
   const gib = (n) => `${(n / 2 ** 30).toFixed(n / 2 ** 30 >= 99.95 ? 0 : 1)} GiB`
   const numbers = page.locator('[data-testid="numbers"]')
-  await numbers.getByText(`of ${gib(stats.memory.total)}`).waitFor()
+  await numbers.getByText(gib(stats.memory.total), { exact: true }).waitFor()
   await numbers.getByText(`${stats.cores.length} cores`).waitFor()
   await page.getByRole('banner').getByText(info.hostname).waitFor()
   await page.getByRole('status').getByText('live', { exact: true }).waitFor()
@@ -28,6 +28,62 @@ test('the overview shows what the API says', async () => {
   const { body } = await server.api('/api/events?limit=1')
   await page.locator('[data-testid="events"]').getByText(body.events[0].title).first().waitFor()
   await page.close()
+})
+
+// Opens the overview as of a machine with more cores: what the server says of its own is said again for the others. Only the
+// first frame gets through, so that what is drawn of the past is what the server remembered.
+async function withCores(many) {
+  const page = await browser.context.newPage()
+  const widen = (cores) => Array.from({ length: many ?? cores.length }, (_, i) => cores[i % cores.length])
+  await page.routeWebSocket(/\/api\/live/, (socket) => {
+    let told = false
+    socket.connectToServer().onMessage((data) => {
+      const frame = JSON.parse(data)
+      if (frame.type === 'system_stats') {
+        if (told) return
+        told = true
+        frame.cores = widen(frame.cores)
+      }
+      socket.send(JSON.stringify(frame))
+    })
+  })
+  await page.route(/\/api\/system\/history/, async (route) => {
+    const answer = await route.fetch()
+    const body = await answer.json()
+    await route.fulfill({ response: answer, json: { ...body, cores: widen(body.cores) } })
+  })
+  await page.goto(server.url)
+  return page
+}
+
+test('each core has a curve that begins with the past, and says its value as text', async () => {
+  await until('a past of more than one step', async () => {
+    const { timestamps: t } = (await server.api('/api/system/history?since=900')).body
+    return t.length > 1 && Math.floor(t.at(-1) / 10_000) > Math.floor(t[0] / 10_000) + 1
+  })
+  const { cores } = (await server.api('/api/system/stats')).body
+  const page = await withCores()
+  const list = page.getByTestId('cores').getByRole('listitem')
+  await until('a curve for each core', async () => (await list.locator('polyline').count()) === cores.length)
+  for (let i = 0; i < cores.length; i++) {
+    assert.match(await list.nth(i).textContent(), new RegExp(`^Core ${i}\\d+ %, at most \\d+ % in the last 15 minutes$`))
+    assert.ok((await list.nth(i).locator('polyline').getAttribute('points')).split(' ').length > 1)
+  }
+  await page.close()
+})
+
+test('sixty-four cores are told apart, on a phone too; of more the present is shown', async () => {
+  for (const [many, curves] of [[64, 64], [200, 0]]) {
+    const page = await withCores(many)
+    await page.setViewportSize({ width: 390, height: 844 })
+    const list = page.getByRole('list', { name: curves ? 'Cores' : 'Cores now', exact: true }).getByRole('listitem')
+    await until(`${many} cores`, async () => (await list.count()) === many)
+    await until('their curves', async () => (await list.locator('polyline').count()) === curves)
+    assert.match(await list.last().textContent(), new RegExp(`^Core ${many - 1}:? ?[\\d.]+ %`))
+    assert.ok((await overflow(page)) <= 0)
+    assert.deepEqual(await accessibility(page), [])
+    await page.close()
+  }
 })
 
 test('what the first picture needs is asked for once, before the script has arrived', async () => {

@@ -100,8 +100,8 @@ const demos = (port) => `
     command: ["\${self}", demo, job]
     schedule: {cron: "0 3 * * *"}`
 
-/** Starts the server with services of the demo modes, or without; more services and keys as YAML. */
-export async function startServer({ services = '', config = '', demo = true } = {}) {
+/** Starts the server with services of the demo modes, or without; more services and keys as YAML, another knowledge folder. */
+export async function startServer({ services = '', config = '', demo = true, knowledge = join(root, 'examples/knowledge') } = {}) {
   if (!existsSync(binary)) throw new Error(`${binary} is missing: make build`)
   const dir = mkdtempSync(join(tmpdir(), 'controlcenter-web-'))
   const own = { ...env, TMPDIR: dir } // what it puts into the temporary directory goes with its own
@@ -123,7 +123,7 @@ export async function startServer({ services = '', config = '', demo = true } = 
   writeFileSync(file, `
 web: {listen_addresses: ["127.0.0.1:${port}"]}
 knowledge:
-  roots: [{id: examples, path: ${JSON.stringify(join(root, 'examples/knowledge'))}}]
+  roots: [{id: examples, path: ${JSON.stringify(knowledge)}}]
 ${config}
 services:${demo ? demos(steady) : ''}
 ${services}`)

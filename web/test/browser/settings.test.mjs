@@ -2,9 +2,17 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { openPage, startBrowser, startServer, until } from './rig.mjs'
 
+const SECRET = 'hunter2-hunter2-hunter2-hunter2-hunter2'
 let server, browser
 before(async () => {
-  server = await startServer()
+  server = await startServer({ config: `
+auth: {jwt_secret: "${SECRET}"}
+notify: {channels: {ops: {url: "http://127.0.0.1:1/hook/${SECRET}"}}}
+`, services: `
+  demo-secret:
+    command: ["\${self}", demo, lines, --every, 1s]
+    env: {API_TOKEN: "${SECRET}"}
+` })
   browser = await startBrowser()
 })
 after(async () => {
@@ -18,6 +26,50 @@ test('the configuration agrees with the API and is searched', async () => {
   const row = page.getByRole('row').filter({ hasText: setting.key })
   await row.getByText(setting.value, { exact: true }).waitFor()
   assert.deepEqual(faults, [])
+  await page.close()
+})
+
+test('what is secret is masked: in the table, in a whole service, in the search', async () => {
+  const { settings } = (await server.api('/api/config')).body
+  assert.equal(settings.find((x) => x.key === 'auth.jwt_secret').secret, true)
+  const { page } = await openPage(browser.context, server.url + '/settings?q=jwt_secret')
+  const row = page.getByRole('row').filter({ hasText: 'auth.jwt_secret' })
+  await row.getByText('secret', { exact: true }).waitFor()
+  await row.getByText(settings.find((x) => x.key === 'auth.jwt_secret').value, { exact: true }).waitFor()
+  await page.getByRole('textbox', { name: 'Search settings' }).fill('')
+  await page.getByText('services.demo-secret').first().waitFor()
+  await page.getByRole('row').filter({ hasText: 'services.demo-secret' }).getByText(/API_TOKEN.*\*\*\*/).waitFor()
+  await page.getByText(/ops/).first().waitFor()
+  assert.ok(!(await page.content()).includes('hunter2'))
+  await page.getByRole('textbox', { name: 'Search settings' }).fill(SECRET)
+  await page.getByText('No setting matches').waitFor()
+  await page.getByRole('button', { name: 'Show all' }).click()
+  await page.getByText('auth.jwt_secret').first().waitFor()
+  await page.close()
+})
+
+test('a backup is downloaded, and restored after a question', async () => {
+  const keys = async () => (await server.api('/api/keys')).body.keys.map((k) => k.name)
+  await server.api('/api/keys', 'POST', { name: 'of before', role: 'viewer' })
+  const { page } = await openPage(browser.context, server.url + '/settings?tab=about')
+  const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Download a backup' }).click()])
+  assert.match(file.suggestedFilename(), /^controlcenter-\d{8}T\d{6}Z\.backup$/)
+  await server.api('/api/keys', 'POST', { name: 'of after', role: 'viewer' })
+  await page.getByLabel('Backup to restore').setInputFiles(await file.path())
+  const dialog = page.getByRole('dialog', { name: 'Replace the whole state?' })
+  await dialog.getByRole('button', { name: 'Cancel', exact: true }).click()
+  await dialog.waitFor({ state: 'detached' })
+  assert.deepEqual((await keys()).sort(), ['of after', 'of before']) // asked, and nothing done
+  await page.getByLabel('Backup to restore').setInputFiles(await file.path())
+  await dialog.getByRole('button', { name: 'Replace it' }).click()
+  await page.getByText('Restored', { exact: true }).waitFor()
+  await until('the state of the backup', async () => (await keys()).join() === 'of before')
+  await page.getByRole('link', { name: 'API keys' }).click()
+  await page.getByTestId('keys').getByText('of before').waitFor()
+  assert.equal(await page.getByText('of after').count(), 0)
+  await page.getByRole('button', { name: 'Revoke of before' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Revoke', exact: true }).click()
+  await page.getByText('There are no keys').waitFor()
   await page.close()
 })
 

@@ -1,7 +1,8 @@
 // Agents by level with what they know, and what calls to outside APIs cost.
-import { SegmentedControl, TextInput } from '@mantine/core'
+import { Button, SegmentedControl, TextInput } from '@mantine/core'
 import { queryOptions, useQuery } from '@tanstack/react-query'
 import { Link } from 'wouter'
+import type { Schemas } from '../../api/client'
 import { get as ask } from '../../api/rest'
 import { useAddress } from '../../components/address'
 import { DataTable, type Column } from '../../components/DataTable'
@@ -12,19 +13,17 @@ import { TimeText } from '../../components/values'
 import { number } from '../../format'
 import { built } from '../../pages'
 import { Budgets } from './Budgets'
-import { dollars, type Daily } from './money'
+import { dollars } from './money'
 import s from './agents.module.css'
 
-type Agent = { id: string; level: string; name: string; role: string; category: string; description: string; parent: string | null; folder: string; knowledge_files: number; sub_agents: number }
-type Sum = { calls: number; errors: number; unpriced_calls: number; input_tokens: number; output_tokens: number; cached_tokens: number; total_tokens: number; cost_usd: number }
-type ModelRow = Sum & { api: string; model: string; last_used: string | null }
-type ApiRow = Sum & { api: string; models: ModelRow[]; last_used: string | null }
-type Summary = { today: Sum; last_7_days: Sum; month: Sum; total: Sum; month_forecast_usd: number | null; note: string }
+type Agent = Schemas['AgentRow']
+type Sum = Schemas['UsageCounts']
+type ModelRow = Schemas['UsageModel']
 
-const agentsQuery = queryOptions({ queryKey: ['agents'], queryFn: () => ask<{ total: number; agents: Agent[] }>('/api/agents', { limit: 500 }), staleTime: 30_000 })
-const summaryQuery = queryOptions({ queryKey: ['api-usage', 'summary'], queryFn: () => ask<Summary>('/api/usage/summary'), refetchInterval: 15_000 })
-const statsQuery = queryOptions({ queryKey: ['api-usage', 'stats'], queryFn: () => ask<{ apis: ApiRow[] }>('/api/usage/stats'), refetchInterval: 15_000 })
-const historyQuery = (days: number) => queryOptions({ queryKey: ['api-usage', 'history', days], queryFn: () => ask<{ daily: Daily[]; total: Sum }>('/api/usage/history', { days }), refetchInterval: 60_000 })
+const agentsQuery = queryOptions({ queryKey: ['agents'], queryFn: () => ask<Schemas['AgentsBody']>('/api/agents', { limit: 500 }), staleTime: 30_000 })
+const summaryQuery = queryOptions({ queryKey: ['api-usage', 'summary'], queryFn: () => ask<Schemas['UsageSummary']>('/api/usage/summary'), refetchInterval: 15_000 })
+const statsQuery = queryOptions({ queryKey: ['api-usage', 'stats'], queryFn: () => ask<Schemas['UsageStats']>('/api/usage/stats'), refetchInterval: 15_000 })
+const historyQuery = (days: number) => queryOptions({ queryKey: ['api-usage', 'history', days], queryFn: () => ask<Schemas['UsageHistory']>('/api/usage/history', { days }), refetchInterval: 60_000 })
 
 function AgentList() {
   const { get, set } = useAddress()
@@ -51,7 +50,7 @@ function AgentList() {
       {q.isError && !q.data ? <ErrorState error={q.error} what="Agents could not be read" retry={() => void q.refetch()} /> : !q.data ? <SkeletonRows rows={6} height={22} /> : (
         <DataTable label="List of agents" rows={rows} columns={columns} rowKey={(a) => `${a.folder} ${a.id}`} initialSort={{ id: 'level', down: false }} rowHeight={52}
           card={(a) => <div className={s.card}><span className={s.row}>{name(a)}<Badge tone="idle" plain>{a.level}</Badge></span><span className="muted num">{known(a)} knowledge files, {a.sub_agents} sub-agents</span></div>}
-          empty={q.data.total === 0 ? <EmptyState icon="agents" title="No agents were found">They are read from the folders below <code className="mono">knowledge.roots</code>.</EmptyState> : <EmptyState icon="search" title="No agent matches" />} />
+          empty={q.data.total === 0 ? <EmptyState icon="agents" title="No agents were found" action={<Link href="/knowledge?tab=scans">To the scans</Link>}>They are the folders <code className="mono">ai-agents/NAME</code> below <code className="mono">knowledge.roots</code>: name a root in the configuration, then start a scan.</EmptyState> : <EmptyState icon="search" title="No agent matches" action={<Button size="xs" variant="default" onClick={() => set({ q: null, level: null })}>Show all</Button>}>Names, ids, roles and descriptions{level === 'all' ? '' : ` of level ${level}`} are looked at.</EmptyState>} />
       )}
     </Card>
   )
@@ -61,13 +60,13 @@ function History() {
   const { get, set } = useAddress()
   const days = [7, 30, 90].includes(Number(get('days'))) ? Number(get('days')) : 30
   const q = useQuery(historyQuery(days))
-  const top = Math.max(0.000001, ...(q.data?.daily.map((d) => d.cost_usd) ?? []))
+  const top = Math.max(0.000001, ...(q.data?.daily.map((d) => d.cost_usd ?? 0) ?? []))
   return (
     <Card title="Cost by day" side={<SegmentedControl size="xs" aria-label="Days" value={String(days)} onChange={(v) => set({ days: v === '30' ? null : v })} data={['7', '30', '90'].map((v) => ({ value: v, label: `${v} days` }))} />}>
       {q.isError && !q.data ? <ErrorState error={q.error} what="The history could not be read" retry={() => void q.refetch()} /> : !q.data ? <Skeleton height={140} /> : (
         <>
-          <div className={s.chart} role="img" aria-label={`${dollars(q.data.total.cost_usd)} in ${days} days, at most ${dollars(Math.max(0, ...q.data.daily.map((d) => d.cost_usd)))} a day; ${dollars(q.data.daily.at(-1)?.cost_usd)} today`}>
-            {q.data.daily.map((d) => <span key={d.date} title={`${d.date}: ${dollars(d.cost_usd)}, ${number(d.calls)} calls, ${number(d.total_tokens)} tokens`}><i style={{ height: `${(100 * d.cost_usd) / top}%` }} /></span>)}
+          <div className={s.chart} role="img" aria-label={`${dollars(q.data.total.cost_usd)} in ${days} days, at most ${dollars(Math.max(0, ...q.data.daily.map((d) => d.cost_usd ?? 0)))} a day; ${dollars(q.data.daily.at(-1)?.cost_usd)} today`}>
+            {q.data.daily.map((d) => <span key={d.date} title={`${d.date}: ${dollars(d.cost_usd)}, ${number(d.calls)} calls, ${number(d.total_tokens)} tokens`}><i style={{ height: `${(100 * (d.cost_usd ?? 0)) / top}%` }} /></span>)}
           </div>
           <div className={s.axis}><span>{q.data.daily[0]?.date}</span><span className="num">{dollars(q.data.total.cost_usd)} in all, {number(q.data.total.calls)} calls</span><span>{q.data.daily.at(-1)?.date}</span></div>
         </>
@@ -92,7 +91,7 @@ function Apis() {
   return (
     <Card title="APIs and models" flush>
       {q.isError && !q.data ? <ErrorState error={q.error} what="Usage could not be read" retry={() => void q.refetch()} /> : !q.data ? <SkeletonRows rows={4} height={20} /> : (
-        <DataTable label="APIs and models" rows={rows} columns={columns} rowKey={(m) => `${m.api} ${m.model}`} initialSort={{ id: 'cost', down: true }}
+        <DataTable label="List of APIs and models" rows={rows} columns={columns} rowKey={(m) => `${m.api} ${m.model}`} initialSort={{ id: 'cost', down: true }}
           card={(m) => <div className={s.card}><span className={s.row}><b>{m.api} {m.model}</b><span className="num">{dollars(m.cost_usd)}</span></span><span className="muted num">{number(m.calls)} calls, {number(m.total_tokens)} tokens</span></div>}
           empty={<EmptyState icon="agents" title="No calls were counted yet">Programs report them with <code className="mono">POST /api/usage/track</code> or <code className="mono">controlcenter usage track</code>.</EmptyState>} />
       )}

@@ -2,9 +2,9 @@
 import { useEffect, useRef, useState, type FormEvent } from 'react'
 import { ActionIcon, Button, Group, Modal, TextInput, Tooltip } from '@mantine/core'
 import { queryOptions, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { ApiError, reasonOf } from '../../api/client'
+import { ApiError, reasonOf, type Schemas } from '../../api/client'
 import { get as ask, send } from '../../api/rest'
-import { CopyAsCurl } from '../../components/actions'
+import { CopyAsCurl, CurlMenu } from '../../components/actions'
 import { Icon } from '../../components/icons'
 import { toast } from '../../components/toasts'
 import { Card, EmptyState, ErrorState, Meter, SkeletonRows, Tag } from '../../components/ui'
@@ -14,10 +14,9 @@ import { useAdmin } from '../login/queries'
 import { dollars } from './money'
 import s from './agents.module.css'
 
-type Period = { period: string; limit_usd: number | null; spent_usd: number; percent: number | null; state: string }
-type Budget = { api: string; daily_usd: number | null; monthly_usd: number | null; source: 'config' | 'api' | null; periods: Period[] }
+type Budget = Schemas['UsageBudget']
 
-const budgetsQuery = queryOptions({ queryKey: ['api-usage', 'budgets'], queryFn: () => ask<{ budgets: Budget[] }>('/api/usage/budgets'), refetchInterval: 30_000 })
+const budgetsQuery = queryOptions({ queryKey: ['api-usage', 'budgets'], queryFn: () => ask<Schemas['UsageBudgets']>('/api/usage/budgets'), refetchInterval: 30_000 })
 const pathOf = (api: string) => `/api/usage/budgets/${encodeURIComponent(api)}`
 const nameOf = (api: string) => (api === 'total' ? 'all APIs' : api)
 
@@ -63,7 +62,7 @@ function Form({ old, all, apis, onClose }: { old: Budget | null; all: Budget[]; 
       {save.error && !fields.some((f) => ['api', 'daily_usd', 'monthly_usd'].includes(f.loc[1] ?? '')) ? <p role="alert" className={s.wrong}>{reasonOf(save.error)}</p> : null}
       <Group justify="flex-end" gap="xs">
         {old?.source === 'api' ? <Button variant="subtle" color="red" mr="auto" loading={save.isPending && save.variables.method === 'DELETE'} onClick={() => save.mutate(remove)}>Remove</Button> : null}
-        <CopyAsCurl call={set} />
+        {old?.source === 'api' ? <CurlMenu calls={[['setting', set], ['removal', remove]]} /> : <CopyAsCurl call={set} />}
         <Button variant="default" onClick={onClose}>Cancel</Button>
         <Button type="submit" loading={save.isPending && save.variables.method === 'PUT'} disabled={api.trim() === ''}>Save</Button>
       </Group>

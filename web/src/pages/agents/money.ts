@@ -1,8 +1,6 @@
 // Money as text.
 import { DASH } from '../../format'
 
-export type Daily = { date: string; calls: number; cost_usd: number; total_tokens: number }
-
 /** $0.81, $0.0042, $1,234: two digits, more for what would be nothing, none for much. */
 export function dollars(v: number | null | undefined): string {
   if (typeof v !== 'number' || !Number.isFinite(v)) return DASH

@@ -2,7 +2,7 @@
 import { ActionIcon, Menu, SegmentedControl } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from 'wouter'
-import { CurlItem } from '../../components/actions'
+import { CurlItems } from '../../components/actions'
 import { useAddress } from '../../components/address'
 import { Icon } from '../../components/icons'
 import { Badge, Card, EmptyState, ErrorState, SkeletonRows, StatusBadge } from '../../components/ui'
@@ -15,6 +15,8 @@ import { exactOf, valueOf } from './value'
 import s from './alerts.module.css'
 
 export const Severity = ({ value }: { value: string }) => <Badge tone={value === 'critical' ? 'bad' : value === 'warning' ? 'warn' : 'idle'}>{value}</Badge>
+
+const TIMES = [['1h', 'an hour'], ['8h', '8 hours'], ['7d', 'a week']] as const
 
 function Row({ alert: a, unit }: { alert: AlertRow; unit: string }) {
   const value = valueOf(a.value, unit)
@@ -39,9 +41,9 @@ function Row({ alert: a, unit }: { alert: AlertRow; unit: string }) {
       <Menu position="bottom-end" width={220}>
         <Menu.Target><ActionIcon variant="subtle" color="gray" loading={mute.isPending} aria-label={`More for ${a.rule}${a.service ? ` of ${a.service}` : ''}`}><Icon name="more" /></ActionIcon></Menu.Target>
         <Menu.Dropdown>
-          {[['1h', 'an hour'], ['8h', '8 hours'], ['7d', 'a week']].map(([time, text]) => <Menu.Item key={time} onClick={() => mute.mutate({ ...body, for: time! })}>Mute for {text}</Menu.Item>)}
+          {TIMES.map(([time, text]) => <Menu.Item key={time} onClick={() => mute.mutate({ ...body, for: time })}>Mute for {text}</Menu.Item>)}
           <Menu.Divider />
-          <CurlItem call={muteCall({ ...body, for: '1h' })}>Copy mute as curl</CurlItem>
+          <CurlItems calls={TIMES.map(([time, text]) => [`mute for ${text}`, muteCall({ ...body, for: time })])} />
         </Menu.Dropdown>
       </Menu>
     </li>

@@ -2,7 +2,8 @@
 import { useEffect } from 'react'
 import { useQuery } from '@tanstack/react-query'
 import { Badge, Card, EmptyState, ErrorState, SkeletonRows } from '../../components/ui'
-import { duration, number } from '../../format'
+import { Duration } from '../../components/values'
+import { number } from '../../format'
 import { Severity } from './Active'
 import { rulesOf } from './queries'
 import { exactOf, valueOf } from './value'
@@ -26,7 +27,7 @@ export function Rules() {
                 <span className={s.facts}>
                   <code className="mono">{r.name}</code>
                   {r.limit !== null ? <span className="num" title={exactOf(r.limit, r.unit)}>limit {valueOf(r.limit, r.unit) ?? number(r.limit)}</span> : null}
-                  {r.for_seconds > 0 ? <span className="num">for {duration(r.for_seconds)}</span> : null}
+                  {r.for_seconds > 0 ? <span>for <Duration seconds={r.for_seconds} /></span> : null}
                 </span>
               </span>
               {r.enabled ? <Badge tone="ok" plain>on</Badge> : <Badge tone="idle" plain>off</Badge>}

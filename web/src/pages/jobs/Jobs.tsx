@@ -11,7 +11,7 @@ import { Badge, Card, EmptyState, ErrorState, Page, SkeletonRows } from '../../c
 import { Since, TimeText } from '../../components/values'
 import { number } from '../../format'
 import { href } from '../../pages'
-import { ResultBadge, RunLog, Runs } from '../service/Runs'
+import { NO_RUN, ResultBadge, RunLog, Runs } from '../service/Runs'
 import { jobCall as callOf, jobRuns, useJobAction } from './actions'
 import { scheduleRules, scheduleWords } from './schedule'
 import s from './jobs.module.css'
@@ -102,7 +102,7 @@ export default function Jobs() {
           <Runs key={chosen.name} name={chosen.name} onOpen={(run) => set({ job: chosen.name, run })} empty="It runs at its time, or now with the button above." />
         </Card>
       ) : null}
-      {chosen ? <RunLog name={chosen.name} run={search.get('run')} onClose={() => set({ run: null })} /> : null}
+      {chosen ? <RunLog name={chosen.name} run={search.get('run')} onClose={() => set(NO_RUN)} /> : null}
       <ConfirmDialog question={question} onClose={() => setQuestion(null)} />
     </Page>
   )

@@ -1,6 +1,5 @@
 // Creators by tier: whom the knowledge comes from.
-import { useState } from 'react'
-import { TextInput } from '@mantine/core'
+import { Button, TextInput } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from 'wouter'
 import { Icon } from '../../components/icons'
@@ -32,18 +31,18 @@ function Person({ creator: c }: { creator: Creator }) {
 export function Creators() {
   const { get, set } = useAddress()
   const q = useQuery(creatorsOf)
-  const [text, setText] = useState(get('name'))
+  const text = get('name')
   const want = text.toLowerCase()
   const rows = q.data?.creators.filter((c) => `${c.name} ${c.handle} ${c.focus} ${c.knowledge_categories.join(' ')}`.toLowerCase().includes(want)) ?? []
   const tiers = [...TIERS, ...new Set(rows.map((c) => c.priority).filter((t) => !TIERS.includes(t)))]
   if (q.isError && !q.data) return <Card label="Creators"><ErrorState error={q.error} what="Creators could not be read" retry={() => void q.refetch()} /></Card>
   if (!q.data) return <Card label="Creators"><SkeletonRows rows={8} height={20} /></Card>
-  if (q.data.creators.length === 0) return <Card label="Creators"><EmptyState icon="agents" title="No creator databases were found">They are read from the folders of <code className="mono">knowledge.roots</code> with the next scan.</EmptyState></Card>
+  if (q.data.creators.length === 0) return <Card label="Creators"><EmptyState icon="agents" title="No creator databases were found" action={<Link href="/knowledge?tab=scans">To the scans</Link>}>They are read from the folders of <code className="mono">knowledge.roots</code> with the next scan.</EmptyState></Card>
   return (
     <>
       <TextInput size="xs" maw={280} placeholder="Search creators" aria-label="Search creators" value={text} data-search leftSection={<Icon name="search" size={14} />}
-        onChange={(e) => { setText(e.currentTarget.value); set({ name: e.currentTarget.value }) }} />
-      {rows.length === 0 ? <Card label="Creators"><EmptyState icon="search" title="No creator matches" /></Card> : tiers.map((tier) => {
+        onChange={(e) => set({ name: e.currentTarget.value })} />
+      {rows.length === 0 ? <Card label="Creators"><EmptyState icon="search" title="No creator matches" action={<Button size="xs" variant="default" onClick={() => set({ name: null })}>Show all</Button>}>Names, handles, what they are about and their categories are looked at.</EmptyState></Card> : tiers.map((tier) => {
         const list = rows.filter((c) => c.priority === tier)
         return list.length === 0 ? null : (
           <Card key={tier} title={tier ? `${tier[0]!.toUpperCase()}${tier.slice(1)} priority` : 'Without a tier'} flush side={<span className="num">{list.length}</span>}>

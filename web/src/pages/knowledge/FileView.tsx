@@ -1,35 +1,21 @@
 // One file: what it says, how sure that is, where it is from, and what people decided about it.
-import { Button, Menu, ActionIcon } from '@mantine/core'
+import { Button } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from 'wouter'
 import { useAddress } from '../../components/address'
-import { CurlItem } from '../../components/actions'
 import { Icon } from '../../components/icons'
 import { Facts } from '../../components/sections'
 import { Card, EmptyState, ErrorState, SkeletonRows, Tag } from '../../components/ui'
 import { Bytes, Duration, TimeText } from '../../components/values'
 import { number } from '../../format'
-import { Confidence, DateText, DECISIONS, FileTitle, ReviewState, reviewCall, useReview, VideoLink } from './parts'
+import { Confidence, DateText, FileTitle, ReviewState, useReview, VideoLink } from './parts'
+import { ReviewMenu } from './ReviewMenu'
 import { fileOf, relatedOf, type FileDetail, type Insight } from './queries'
 import s from './knowledge.module.css'
 
 const RELATIONS: Record<string, string> = {
   copy: 'copy', same_video: 'same video', supersedes: 'superseded by this', superseded_by: 'supersedes this', contradicts: 'contradicted by this',
   contradicted_by: 'contradicts this', same_creator: 'same creator',
-}
-
-function ReviewMenu({ file, insight, label }: { file: string; insight?: string; label: string }) {
-  const review = useReview()
-  return (
-    <Menu position="bottom-end" width={230}>
-      <Menu.Target><ActionIcon variant="subtle" color="gray" loading={review.isPending} aria-label={label}><Icon name="more" /></ActionIcon></Menu.Target>
-      <Menu.Dropdown>
-        {DECISIONS.map(([action, text]) => <Menu.Item key={action} onClick={() => review.mutate({ file, action, insight })}>{text}</Menu.Item>)}
-        <Menu.Divider />
-        <CurlItem call={reviewCall(file, 'approve', insight)}>Copy approval as curl</CurlItem>
-      </Menu.Dropdown>
-    </Menu>
-  )
 }
 
 function InsightRow({ file, insight: i }: { file: FileDetail; insight: Insight }) {
@@ -71,7 +57,7 @@ export function FileView({ id }: { id: string }) {
           <span className={s.end} role="group" aria-label="Decide on the file">
             <Button size="xs" variant="default" leftSection={<Icon name="check" size={14} />} disabled={review.isPending} onClick={() => review.mutate({ file: f.id, action: 'approve' })}>Approve</Button>
             <Button size="xs" variant="default" leftSection={<Icon name="close" size={14} />} disabled={review.isPending} onClick={() => review.mutate({ file: f.id, action: 'reject' })}>Reject</Button>
-            <ReviewMenu file={f.id} label="More decisions" />
+            <ReviewMenu file={f.id} label="More decisions" by={related.data?.files.find((x) => x.relation === 'superseded_by')} />
           </span>
         </div>
       </div>

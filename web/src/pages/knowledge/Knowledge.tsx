@@ -3,7 +3,8 @@ import { useQuery } from '@tanstack/react-query'
 import { useAddress } from '../../components/address'
 import { Sections, useSection } from '../../components/sections'
 import { Page } from '../../components/ui'
-import { bytes, number } from '../../format'
+import { Bytes } from '../../components/values'
+import { number } from '../../format'
 import { Creators } from './Creators'
 import { FileView } from './FileView'
 import { reviewsOf, statsOf } from './queries'
@@ -25,7 +26,7 @@ export default function Knowledge() {
   const file = get('file')
   const st = stats.data
   return (
-    <Page title="Knowledge" note={st ? `${number(st.total_files)} files, ${number(st.total_insights)} insights, ${bytes(st.total_size_bytes)}` : undefined}>
+    <Page title="Knowledge" note={st ? <>{number(st.total_files)} files, {number(st.total_insights)} insights, <Bytes value={st.total_size_bytes} /></> : undefined}>
       <Sections label="Parts of the knowledge base" items={items} current={current} />
       {file ? <FileView key={file} id={file} /> : current === 'review' ? <ToReviewList /> : current === 'creators' ? <Creators /> : current === 'scans' ? <Scans /> : <Search />}
     </Page>

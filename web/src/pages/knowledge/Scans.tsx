@@ -4,13 +4,13 @@ import { Button, Menu } from '@mantine/core'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { send } from '../../api/rest'
 import { useAddress } from '../../components/address'
-import { ConfirmDialog, CopyAsCurl, CurlItem, type Question } from '../../components/actions'
+import { ConfirmDialog, CopyAsCurl, CurlItems, type Question } from '../../components/actions'
 import { DataTable, type Column } from '../../components/DataTable'
 import { Icon } from '../../components/icons'
 import { toast } from '../../components/toasts'
 import { Badge, Card, EmptyState, ErrorState, Lines, Meter, SkeletonRows, StatusBadge } from '../../components/ui'
 import { Duration, TimeText } from '../../components/values'
-import { duration, number } from '../../format'
+import { number, utc, when } from '../../format'
 import { heldOf, jobsOf, runs, withJob, type ScanJob } from './queries'
 import s from './knowledge.module.css'
 
@@ -37,15 +37,16 @@ const took = (j: ScanJob) => (j.finished_at ? (Date.parse(j.finished_at) - Date.
 
 function Running({ job: j, cancel, busy }: { job: ScanJob; cancel: () => void; busy: boolean }) {
   const share = j.files_todo > 0 ? Math.min(100, (100 * j.files_parsed) / j.files_todo) : 0
+  const title = j.kind === 'command' ? 'The outside tool runs' : j.status === 'queued' ? 'A scan waits' : 'A scan runs'
   return (
-    <Card title={j.status === 'queued' ? 'A scan waits' : 'A scan runs'} side={<><CopyAsCurl call={cancelCall(j.id)} label="Copy cancel as curl" /><Button size="xs" variant="default" loading={busy} onClick={cancel}>Cancel</Button></>}>
+    <Card title={title} label={`${title}, since ${utc(new Date(j.started_at))}`} side={<><CopyAsCurl call={cancelCall(j.id)} label="Copy cancel as curl" /><Button size="xs" variant="default" loading={busy} onClick={cancel}>Cancel</Button></>}>
       <div className={s.progress} data-testid="scan-progress">
         <Meter percent={share} label="Files read" warn={101} bad={101} />
         <span className={s.origin}>
           <span className="num">{number(j.files_parsed)} of {number(j.files_todo)} read</span><span className="num">{number(j.files_seen)} seen</span><span className="num">{number(j.files_unchanged)} unchanged</span>
           {j.errors_total ? <span className="num">{number(j.errors_total)} faults</span> : null}
           {j.files_per_second ? <span className="num">{number(j.files_per_second)} a second</span> : null}
-          {j.eta_seconds !== null ? <span className="num">{duration(j.eta_seconds)} left</span> : null}
+          {j.eta_seconds !== null ? <span><Duration seconds={j.eta_seconds} /> left</span> : null}
         </span>
       </div>
     </Card>
@@ -54,7 +55,7 @@ function Running({ job: j, cancel, busy }: { job: ScanJob; cancel: () => void; b
 
 function Detail({ job: j, close }: { job: ScanJob; close: () => void }) {
   return (
-    <Card title={`Scan of ${new Date(j.started_at).toLocaleString()}`} side={<><StatusBadge state={j.status} /><Button size="xs" variant="default" onClick={close}>Close</Button></>} flush>
+    <Card title={`Scan of ${when(new Date(j.started_at), new Date())}`} side={<><span className="muted num" title="When it began">{utc(new Date(j.started_at))}</span><StatusBadge state={j.status} /><Button size="xs" variant="default" onClick={close}>Close</Button></>} flush>
       <div className={s.detail}>
         {j.error ? <p className={s.bad}>{j.error}</p> : null}
         <span className={s.origin}>
@@ -128,7 +129,7 @@ export function Scans() {
             <Menu.Target><Button size="xs" variant="default" aria-label="More about scans"><Icon name="more" size={16} /></Button></Menu.Target>
             <Menu.Dropdown>
               <Menu.Item onClick={() => start.mutate(true)}>Read all files again</Menu.Item>
-              <CurlItem call={scanCall(false)}>Copy scan as curl</CurlItem>
+              <CurlItems calls={[['scan', scanCall(false)], ['reading all again', scanCall(true)]]} />
             </Menu.Dropdown>
           </Menu>
         </>

@@ -90,7 +90,7 @@ export function Search() {
         </div>
         <p className={s.status} role="status">
           {text.trim().length === 1 && !filtered ? 'One more letter and the search begins.' : !answer.data ? ' ' : searching
-            ? <>{number(total)} file{total === 1 ? '' : 's'}{found.data ? <span title={`${found.data.took_seconds} s`}> in {Math.max(1, Math.round(found.data.took_seconds * 1000))} ms</span> : null}
+            ? <>{number(total)} file{total === 1 ? '' : 's'}{found.data ? <span title={`${found.data.took_seconds} s`}> in {Math.max(1, Math.round((found.data.took_seconds ?? 0) * 1000))} ms</span> : null}
               {found.data?.corrected ? <>, searched for <b>{found.data.corrected}</b></> : null}{found.data?.mode === 'literal' ? ', by reading the files' : ''}
               {found.data?.truncated || found.data?.degraded ? ', there may be more: the index is not complete' : ''}</>
             : <>The newest of {number(total)} files</>}

@@ -2,6 +2,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { Badge, Card, EmptyState, ErrorState, SkeletonRows } from '../../components/ui'
 import { Confidence, FileTitle, Origin, ReviewState } from './parts'
+import { ReviewMenu } from './ReviewMenu'
 import { reviewsOf } from './queries'
 import s from './knowledge.module.css'
 
@@ -17,8 +18,8 @@ export function ToReviewList() {
         <ul className={s.hits} data-testid="to-review">
           {q.data.items.map((x, i) => (
             <li key={i} className={s.hit}>
-              <span className={s.hitHead}><FileTitle file={x.file} /><Badge tone={x.why === 'contradicts' || x.why === 'conflicting' ? 'bad' : 'warn'}>{WHY[x.why] ?? x.why}</Badge><ReviewState status={x.file.status} /><Confidence value={x.file.confidence} /></span>
-              {x.other ? <span className={s.against}>{x.why === 'supersedes' ? 'with' : 'against'} <FileTitle file={x.other} /><Confidence value={x.other.confidence} /></span> : null}
+              <span className={s.hitHead}><FileTitle file={x.file} /><Badge tone={x.why === 'contradicts' || x.why === 'conflicting' ? 'bad' : 'warn'}>{WHY[x.why] ?? x.why}</Badge><ReviewState status={x.file.status} /><Confidence value={x.file.confidence} /><span className={s.end}><ReviewMenu file={x.file.id} label={`Decide on ${x.file.title || x.file.name}`} /></span></span>
+              {x.other ? <span className={s.against}>{x.why === 'supersedes' ? 'with' : 'against'} <FileTitle file={x.other} /><Confidence value={x.other.confidence} /><ReviewMenu file={x.other.id} label={`Decide on ${x.other.title || x.other.name}`} by={x.why === 'supersedes' ? x.file : null} /></span> : null}
               <Origin file={x.file} />
             </li>
           ))}

@@ -54,16 +54,21 @@ const REVIEW_TONES: Record<string, Tone> = { approved: 'ok', rejected: 'bad', co
 
 export const ReviewState = ({ status }: { status: string }) => (status ? <Badge tone={REVIEW_TONES[status] ?? 'idle'}>{status}</Badge> : null)
 
-export type Decision = 'approve' | 'reject' | 'conflict' | 'pending' | 'clear'
-export const DECISIONS: [Decision, string][] = [['approve', 'Approve'], ['reject', 'Reject'], ['conflict', 'Mark as conflicting'], ['pending', 'Decide later'], ['clear', 'Take the decision back']]
+export type Decision = 'approve' | 'reject' | 'conflict' | 'pending' | 'clear' | 'supersede'
+export type Review = { file: string; action: Decision; insight?: string; by?: string } // by: of supersede, the file that takes its place
 
-export const reviewCall = (file: string, action: Decision, insight?: string) =>
-  ({ method: 'POST' as const, path: '/api/knowledge/review', body: { document_id: file, action, ...(insight ? { insight_id: insight } : {}) } })
+/** What can be decided of everything: the action, its text, its name as a noun. */
+export const DECISIONS: [Decision, string, string][] = [
+  ['approve', 'Approve', 'approval'], ['reject', 'Reject', 'rejection'], ['conflict', 'Mark as conflicting', 'conflict'], ['pending', 'Decide later', 'deferral'], ['clear', 'Take the decision back', 'taking back'],
+]
+
+export const reviewCall = ({ file, action, insight, by }: Review) =>
+  ({ method: 'POST' as const, path: '/api/knowledge/review', body: { document_id: file, action, ...(insight ? { insight_id: insight } : {}), ...(by ? { superseded_by: by } : {}) } })
 
 export function useReview() {
   const client = useQueryClient()
   return useMutation({
-    mutationFn: ({ file, action, insight }: { file: string; action: Decision; insight?: string }) => send<{ message: string; review: { not_written?: string } }>(reviewCall(file, action, insight)),
+    mutationFn: (r: Review) => send<{ message: string; review: { not_written?: string } }>(reviewCall(r)),
     onSuccess: (a) => {
       toast.done(a.message, a.review?.not_written ? `The file itself was not changed: ${a.review.not_written}` : undefined)
       void client.invalidateQueries({ queryKey: ['kb'] })

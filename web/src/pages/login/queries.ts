@@ -1,9 +1,9 @@
 // Who looks, and how one logs in and out.
 import { queryOptions, useQuery } from '@tanstack/react-query'
-import { ApiError } from '../../api/client'
+import { ApiError, type Schemas } from '../../api/client'
 import { get } from '../../api/rest'
 
-export type Me = { username: string; access: string; method: string }
+export type Me = Schemas['MeBody']
 
 /** What says that a session is needed. */
 export const refused = (e: unknown) => e instanceof ApiError && e.status === 401

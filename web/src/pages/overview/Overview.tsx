@@ -3,12 +3,14 @@ import { useCallback } from 'react'
 import { useQuery, type QueryClient } from '@tanstack/react-query'
 import { LiveChart, Sparkline, type Series } from '../../components/LiveChart'
 import { Page, Skeleton, Stat } from '../../components/ui'
-import { bytes, bytesExact, number, percent, rate } from '../../format'
+import { Bytes, Rate } from '../../components/values'
+import { bytes, bytesExact, number, percent, percentExact, rate } from '../../format'
 import { COLUMNS, type Column } from '../../live/reduce'
 import { useCurves, useLive } from '../../live/store'
 import { alertsQuery, busiestQuery, eventsQuery, statsQuery } from '../../queries'
+import { Cores } from './Cores'
 import { Alerts, Events, Services } from './lists'
-import { Busiest, Cores, Disks, Network, Sensors } from './parts'
+import { Busiest, Disks, Network, Sensors } from './parts'
 import s from './overview.module.css'
 
 const index = (c: Column) => COLUMNS.indexOf(c) + 1
@@ -44,10 +46,10 @@ function Numbers() {
   const failed = list.filter((x) => x.status === 'error').length
   return (
     <div className={s.stats} data-testid="numbers">
-      <Stat label="CPU" value={percent(system.cpu.usage_percent)} note={`${system.cores?.length ?? 0} cores`} spark={spark('cpu', 100)} />
-      <Stat label="Memory" value={percent(system.memory.percent)} title={bytesExact(system.memory.used)} note={`${bytes(system.memory.used)} of ${bytes(system.memory.total)}`} spark={spark('memory', system.memory.total ?? undefined)} />
-      <Stat label="Disk" value={percent(system.disk.percent)} title={bytesExact(system.disk.used)} note={`${bytes(system.disk.used)} of ${bytes(system.disk.total)}`} />
-      <Stat label="Network" value={rate(system.network.receive_bytes_per_second)} note={`in, ${rate(system.network.transmit_bytes_per_second)} out`} spark={spark('rx')} />
+      <Stat label="CPU" value={percent(system.cpu.usage_percent)} title={percentExact(system.cpu.usage_percent)} note={`${system.cores?.length ?? 0} cores`} spark={spark('cpu', 100)} />
+      <Stat label="Memory" value={percent(system.memory.percent)} title={bytesExact(system.memory.used)} note={<><Bytes value={system.memory.used} /> of <Bytes value={system.memory.total} /></>} spark={spark('memory', system.memory.total ?? undefined)} />
+      <Stat label="Disk" value={percent(system.disk.percent)} title={bytesExact(system.disk.used)} note={<><Bytes value={system.disk.used} /> of <Bytes value={system.disk.total} /></>} />
+      <Stat label="Network" value={rate(system.network.receive_bytes_per_second)} title={`${bytesExact(system.network.receive_bytes_per_second)} per second`} note={<>in, <Rate value={system.network.transmit_bytes_per_second} /> out</>} spark={spark('rx')} />
       <Stat label="Load" value={number(system.load.load1, 2)} title="Over the last minute" note={`5 min ${short(system.load.load5)}, 15 min ${short(system.load.load15)}`} spark={spark('load')} />
       <Stat label="Services" value={services ? `${running} of ${list.length}` : '–'} note={failed ? `running, ${failed} failed` : 'running'} />
     </div>

@@ -64,7 +64,7 @@ export function Events() {
   )
 }
 
-const WORST = ['critical', 'error', 'warning']
+const WORST: string[] = ['critical', 'warning']
 const rank = (a: Alert) => (WORST.indexOf(a.severity) + WORST.length + 1) % (WORST.length + 1)
 
 /** The worst of each service, and of the machine each: the others say more of the same. */
@@ -89,7 +89,7 @@ export function Alerts() {
       <ul className={`${s.list} ${s.alerts}`}>
         {shown.map((a) => (
           <li key={`${a.rule} ${a.service ?? ''}`}>
-            <span className={s.severity}><Badge tone={a.severity === 'critical' || a.severity === 'error' ? 'bad' : 'warn'}>{a.severity}</Badge></span>
+            <span className={s.severity}><Badge tone={a.severity === 'critical' ? 'bad' : 'warn'}>{a.severity}</Badge></span>
             <span className={s.grow}><span className={s.name}>{a.summary}</span>{a.description && !a.summary.includes(a.description) ? <span className={s.sub}>{a.description}</span> : null}</span>
             <span className={s.end}><TimeText at={a.since} relative /></span>
           </li>

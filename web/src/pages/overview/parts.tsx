@@ -1,36 +1,14 @@
-// The parts of the machine: cores, file systems, interfaces, sensors, graphics processors and the busiest processes.
+// The parts of the machine: file systems, interfaces, sensors, graphics processors and the busiest processes.
 import { useQuery, type UseQueryResult } from '@tanstack/react-query'
 import { Link } from 'wouter'
 import { type Schemas } from '../../api/client'
 import { Card, EmptyState, ErrorState, Meter, SkeletonRows } from '../../components/ui'
-import { Bytes, Rate } from '../../components/values'
-import { bytes, percent } from '../../format'
-import { useLive } from '../../live/store'
+import { Bytes, Percent, Rate } from '../../components/values'
 import { href } from '../../pages'
 import { busiestQuery } from '../../queries'
 import s from './overview.module.css'
 
 type Stats = UseQueryResult<Schemas['StatsBody']>
-
-export function Cores() {
-  const cores = useLive((l) => l.system?.cores)
-  if (!cores) return <Card title="Cores"><SkeletonRows rows={2} /></Card>
-  return (
-    <Card title="Cores" side={<span className="num">{cores.length}</span>}>
-      {cores.length <= 32 ? (
-        <div className={s.cores}>
-          {cores.map((v, i) => (
-            <div key={i} className={`${s.core} num`}><span>{i}</span><Meter percent={v} label={`Core ${i}`} warn={101} bad={101} /><span>{percent(v, 0)}</span></div>
-          ))}
-        </div>
-      ) : (
-        <div className={`${s.cores} ${s.many}`} role="img" aria-label={`${cores.length} cores, ${cores.filter((v) => (v ?? 0) > 80).length} of them above 80 %`}>
-          {cores.map((v, i) => <div key={i} className={s.cell} title={`Core ${i}: ${percent(v)}`}><i style={{ height: `${v ?? 0}%` }} /></div>)}
-        </div>
-      )}
-    </Card>
-  )
-}
 
 /** Each file system once: a bind mount of a device says the same as its first place, which has the shortest name. */
 export function once<F extends { device: string; mountpoint: string }>(list: readonly F[]): F[] {
@@ -52,7 +30,7 @@ export function Disks({ stats }: { stats: Stats }) {
         <div className={s.rows}>
           {list.map((f) => (
             <div key={f.mountpoint}>
-              <div className={s.rowHead}><b title={`${f.device}, ${f.fstype}`}>{f.mountpoint}</b>{f.hung ? <span className="muted">does not answer</span> : null}<span className="muted num">{bytes(f.used)} of {bytes(f.total)} · {percent(f.percent, 0)}</span></div>
+              <div className={s.rowHead}><b title={`${f.device}, ${f.fstype}`}>{f.mountpoint}</b>{f.hung ? <span className="muted">does not answer</span> : null}<span className="muted num"><Bytes value={f.used} /> of <Bytes value={f.total} /> · <Percent value={f.percent} digits={0} /></span></div>
               <Meter percent={f.percent} label={`${f.mountpoint} used`} />
             </div>
           ))}
@@ -91,7 +69,7 @@ export function Sensors({ stats }: { stats: Stats }) {
           <div className={s.rows}>
             {gpus.map((g) => (
               <div key={g.id}>
-                <div className={s.rowHead}><b>{g.name}</b><span className="muted num">{percent(g.utilization_percent, 0)} · {bytes(g.memory_used)} of {bytes(g.memory_total)}</span></div>
+                <div className={s.rowHead}><b>{g.name}</b><span className="muted num"><Percent value={g.utilization_percent} digits={0} /> · <Bytes value={g.memory_used} /> of <Bytes value={g.memory_total} /></span></div>
                 <Meter percent={g.utilization_percent} label={`${g.name} busy`} warn={101} bad={101} />
               </div>
             ))}
@@ -116,7 +94,7 @@ export function Busiest() {
       {q.isError && !list ? <ErrorState error={q.error} what="Processes are not known" retry={q.refetch} /> : !list ? <SkeletonRows rows={4} /> : (
         <table className={s.table}>
           <thead><tr><th scope="col">Name</th><th scope="col">CPU</th><th scope="col">Memory</th></tr></thead>
-          <tbody>{list.map((p) => <tr key={`${p.pid} ${p.start_ticks}`}><td className={s.cut} title={p.cmdline || p.name}><Link href={`${href('processes')}?q=${p.pid}`}>{p.name} <span className="muted num">{p.service || p.pid}</span></Link></td><td>{percent(p.cpu_percent)}</td><td><Bytes value={p.memory} /></td></tr>)}</tbody>
+          <tbody>{list.map((p) => <tr key={`${p.pid} ${p.start_ticks}`}><td className={s.cut} title={p.cmdline || p.name}><Link href={`${href('processes')}?q=${p.pid}`}>{p.name} <span className="muted num">{p.service || p.pid}</span></Link></td><td><Percent value={p.cpu_percent} note="100 % is one core" /></td><td><Bytes value={p.memory} /></td></tr>)}</tbody>
         </table>
       )}
     </Card>

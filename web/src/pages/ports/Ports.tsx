@@ -1,7 +1,7 @@
 // Who listens on which port, and every connection when asked: owner, service, addresses.
 import { useMemo } from 'react'
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
-import { SegmentedControl, TextInput } from '@mantine/core'
+import { Button, SegmentedControl, TextInput } from '@mantine/core'
 import { Link, useSearchParams } from 'wouter'
 import { api, unwrap, type Schemas } from '../../api/client'
 import { CopyAsCurl } from '../../components/actions'
@@ -70,7 +70,7 @@ export default function Ports() {
               <div className={s.card}><div className={s.top}><b className="num">{p.port} <span className="muted">{p.protocol}</span></b><Badge plain tone={tone(p.status)}>{p.status.toLowerCase()}</Badge></div>
                 <div className={s.facts}><Owner port={p} /><span className="mono">{p.addresses?.join(', ')}</span>{p.service ? <ServiceOf port={p} /> : null}</div></div>
             )}
-            empty={text && all.length > 0 ? <EmptyState icon="search" title="No port matches" /> : <EmptyState icon="ports" title="Nothing listens in this range">Choose another range above. The usual one is set by <code className="mono">exporter.ports</code> in the configuration file.</EmptyState>} />
+            empty={text && all.length > 0 ? <EmptyState icon="search" title="No port matches" action={<Button size="xs" variant="default" onClick={() => set('q', null)}>Show all of the range</Button>}>Ports, processes, PIDs, services, protocols and addresses are looked at{range === 'all' && state === 'all' ? '' : ', in the chosen range and state only'}.</EmptyState> : <EmptyState icon="ports" title="Nothing listens in this range" action={range === 'all' ? undefined : <Button size="xs" variant="default" onClick={() => set('range', 'all')}>Show all ports</Button>}>Choose another range above. The usual one is set by <code className="mono">exporter.ports</code> in the configuration file.</EmptyState>} />
         )}
       </Card>
     </Page>

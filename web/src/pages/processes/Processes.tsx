@@ -4,15 +4,16 @@ import { useMemo, useState } from 'react'
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { ActionIcon, Menu, SegmentedControl, TextInput } from '@mantine/core'
 import { Link, useSearchParams } from 'wouter'
-import { api, getJSON, unwrap, type Schemas } from '../../api/client'
+import { api, unwrap, type Schemas } from '../../api/client'
 import { ConfirmDialog, CurlItem, type Question } from '../../components/actions'
 import { DataTable, type Column } from '../../components/DataTable'
 import { Icon } from '../../components/icons'
 import { toast } from '../../components/toasts'
 import { Badge, Card, EmptyState, ErrorState, Page, SkeletonRows, Tag } from '../../components/ui'
-import { Bytes, Since, TimeText } from '../../components/values'
-import { number, percent } from '../../format'
+import { Bytes, Percent, Since, TimeText } from '../../components/values'
+import { number } from '../../format'
 import { href } from '../../pages'
+import { useAdmin } from '../login/queries'
 import { tree, type Placed } from './tree'
 import s from './processes.module.css'
 
@@ -24,7 +25,6 @@ const processesQuery = (search: string) => ({
   queryKey: ['processes', search], refetchInterval: 4_000, placeholderData: keepPreviousData,
   queryFn: () => unwrap(api.GET('/api/system/processes', { params: { query: { limit: MOST, search: search || undefined } } })),
 })
-const meQuery = { queryKey: ['me'], queryFn: () => getJSON<{ access: string }>('/api/auth/me'), staleTime: 60_000 }
 const killCall = (p: Process, signal: Signal) => ({ method: 'POST' as const, path: `/api/system/processes/${p.pid}/kill`, body: { signal, start_ticks: p.start_ticks } })
 
 const STATES: Record<string, 'ok' | 'bad' | 'warn' | 'idle'> = { running: 'ok', zombie: 'bad', 'disk-sleep': 'warn', stopped: 'warn' }
@@ -41,7 +41,7 @@ function useKill() {
 }
 
 export default function Processes() {
-  const me = useQuery(meQuery)
+  const admin = useAdmin()
   const kill = useKill()
   const [search, setSearch] = useSearchParams()
   const [question, setQuestion] = useState<Question | null>(null)
@@ -78,7 +78,7 @@ export default function Processes() {
     run: () => kill.mutateAsync({ p, signal }).catch(() => {}), // the message tells
   })
 
-  const actions = (p: Process) => (me.data && me.data.access !== 'admin' ? null : (
+  const actions = (p: Process) => (!admin ? null : (
     <Menu position="bottom-end" width={200}>
       <Menu.Target><ActionIcon variant="subtle" color="gray" aria-label={`More for ${p.name} ${p.pid}`}><Icon name="more" /></ActionIcon></Menu.Target>
       <Menu.Dropdown>
@@ -95,7 +95,7 @@ export default function Processes() {
     { id: 'name', header: 'Process', sort: sorted((p) => p.name.toLowerCase()), cell: ({ row: p, depth }) => <span className={s.name} style={{ paddingLeft: Math.min(depth, 12) * 18 }}><b>{p.name}</b><small title={p.cmdline}>{p.cmdline || `[${p.name}]`}</small></span> },
     { id: 'pid', header: 'PID', right: true, sort: sorted((p) => p.pid), cell: ({ row: p }) => p.pid },
     { id: 'user', header: 'User', sort: sorted((p) => p.user), cell: ({ row: p }) => p.user },
-    { id: 'cpu', header: 'CPU', right: true, sort: sorted((p) => p.cpu_percent), cell: ({ row: p }) => <span className="nowrap" title="100 % is one core">{percent(p.cpu_percent)}</span> },
+    { id: 'cpu', header: 'CPU', right: true, sort: sorted((p) => p.cpu_percent), cell: ({ row: p }) => <Percent value={p.cpu_percent} note="100 % is one core" /> },
     { id: 'memory', header: 'Memory', right: true, sort: sorted((p) => p.memory_rss), cell: ({ row: p }) => <Bytes value={p.memory_rss} /> },
     { id: 'threads', header: 'Threads', right: true, sort: sorted((p) => p.threads), cell: ({ row: p }) => number(p.threads) },
     { id: 'age', header: 'Running for', right: true, sort: sorted((p) => -Date.parse(p.start_time)), cell: ({ row: p }) => <Since at={p.start_time} /> },
@@ -116,7 +116,7 @@ export default function Processes() {
             initialSort={asTree ? undefined : { id: 'cpu', down: true }}
             card={({ row: p }) => (
               <div className={s.card}><div className={s.top}><span className={s.name}><b>{p.name}</b><small>{p.cmdline}</small></span>{actions(p)}</div>
-                <div className={`${s.facts} num`}><span>pid <b>{p.pid}</b></span><span>CPU <b>{percent(p.cpu_percent)}</b></span><span>memory <b><Bytes value={p.memory_rss} /></b></span><span>{p.user}</span></div></div>
+                <div className={`${s.facts} num`}><span>pid <b>{p.pid}</b></span><span>CPU <b><Percent value={p.cpu_percent} /></b></span><span>memory <b><Bytes value={p.memory_rss} /></b></span><span>{p.user}</span></div></div>
             )}
             empty={<EmptyState icon="search" title="No process matches">It may have ended. Names, command lines, users, services and PIDs are looked at.</EmptyState>} />
         )}

@@ -26,6 +26,11 @@ const runsQuery = (name: string) => ({
   refetchInterval: 5_000,
 })
 
+const RUN_LOG = 'run-'
+
+/** What leaves the address with the log of a run: it, and the filters of its lines. */
+export const NO_RUN = { run: null, [`${RUN_LOG}find`]: null, [`${RUN_LOG}stream`]: null, [`${RUN_LOG}wrap`]: null }
+
 export function RunLog({ name, run, onClose }: { name: string; run: string | null; onClose: () => void }) {
   const phone = usePhone()
   const path = `/api/services/${encodeURIComponent(name)}/runs/${encodeURIComponent(run ?? '')}/logs?lines=10000&format=text`
@@ -47,7 +52,7 @@ export function RunLog({ name, run, onClose }: { name: string; run: string | nul
         </p>
       ) : null}
       {q.isError ? <ErrorState error={q.error} what="The log of this run could not be read" retry={q.refetch} /> : !q.data ? <SkeletonRows rows={10} /> : (
-        <LogView label={`Log of run ${run}`} buffer={buffer} version={buffer.version} height={phone ? '70dvh' : '60dvh'}
+        <LogView at={RUN_LOG} label={`Log of run ${run}`} buffer={buffer} version={buffer.version} height={phone ? '70dvh' : '60dvh'}
           empty={buffer.length > 0 ? undefined : <EmptyState icon="logs" title="This run wrote nothing">{q.data.message}</EmptyState>}
           side={<><Button size="xs" variant="subtle" color="gray" component="a" href={`${path}&download=true`} leftSection={<Icon name="down" size={14} />}>download</Button><CopyAsCurl call={{ method: 'GET', path }} /></>} />
       )}

@@ -1,14 +1,15 @@
 // One service: how it is, what it writes, how its runs ended, what it is made of, and the buttons to change it.
-import { lazy, Suspense, useState, type KeyboardEvent } from 'react'
+import { lazy, Suspense, type KeyboardEvent } from 'react'
 import { useQuery } from '@tanstack/react-query'
 import { Button } from '@mantine/core'
-import { Link, useParams, useSearchParams } from 'wouter'
+import { Link, useParams } from 'wouter'
 import { api, ApiError, unwrap } from '../../api/client'
 import { ConfirmDialog } from '../../components/actions'
+import { useAddress } from '../../components/address'
 import { Sparkline } from '../../components/LiveChart'
 import { Badge, Card, EmptyState, ErrorState, Lines, Page, Skeleton, SkeletonRows, Stat, StatusBadge, type Tone } from '../../components/ui'
 import { Since, TimeText } from '../../components/values'
-import { bytes, bytesExact, number, percent } from '../../format'
+import { bytes, bytesExact, number, percent, percentExact } from '../../format'
 import { useLive } from '../../live/store'
 import { href } from '../../pages'
 import { usePending } from '../services/actions'
@@ -19,7 +20,7 @@ import { useAdmin } from '../login/queries'
 import { Buttons } from './Buttons'
 import { Facts } from './Facts'
 import { Logs } from './Logs'
-import { RunLog, Runs } from './Runs'
+import { NO_RUN, RunLog, Runs } from './Runs'
 import s from './service.module.css'
 
 const EditService = lazy(() => import('../services/EditService'))
@@ -74,20 +75,10 @@ export default function ServicePage() {
   const pending = usePending()
   const admin = useAdmin()
   const { ask, question, setQuestion } = useAsk(all)
-  const [search, setSearch] = useSearchParams()
-  const [runShown, setRunShown] = useState<string | null>(search.get('run'))
+  const { search, set: setMany } = useAddress()
 
   const tab: Tab = (search.get('tab') ?? '') in TABS ? (search.get('tab') as Tab) : 'logs'
-  const set = (key: string, value: string | null) => setSearch((old) => {
-    const next = new URLSearchParams(old)
-    if (value) next.set(key, value)
-    else next.delete(key)
-    return next
-  }, { replace: true })
-  const openRun = (run: string | null) => {
-    setRunShown(run)
-    set('run', run)
-  }
+  const set = (key: string, value: string | null) => setMany({ [key]: value })
 
   if (q.isError && !x) {
     const gone = q.error instanceof ApiError && q.error.status === 404
@@ -116,7 +107,7 @@ export default function ServicePage() {
       <div className={s.stats} data-testid="service-numbers">
         <Stat label="State" value={busy && up(x) !== (busy === 'starting') ? <Badge tone="busy">{busy}</Badge> : <StatusBadge state={x.state} />}
           note={x.status === 'running' ? <>up <Since at={x.since} />{x.health !== 'unknown' ? `, ${x.health}` : ''}</> : x.waiting ? `waits for ${x.waiting}` : <>since <TimeText at={x.since} relative /></>} />
-        <Stat label="CPU" value={percent(u.now?.cpu_percent)} note={u.now ? `${u.now.processes} process${u.now.processes === 1 ? '' : 'es'}, ${u.now.threads} thread${u.now.threads === 1 ? '' : 's'}` : 'of one core'} spark={<Sparkline values={u.cpu} />} />
+        <Stat label="CPU" value={percent(u.now?.cpu_percent)} title={percentExact(u.now?.cpu_percent)} note={u.now ? `${u.now.processes} process${u.now.processes === 1 ? '' : 'es'}, ${u.now.threads} thread${u.now.threads === 1 ? '' : 's'}` : 'of one core'} spark={<Sparkline values={u.cpu} />} />
         <Stat label="Memory" value={bytes(u.now?.memory)} title={bytesExact(u.now?.memory)} note={x.pid ? `process ${x.pid}` : 'not running'} spark={<Sparkline values={u.memory} color="var(--c2)" />} />
         <Stat label="Restarts" value={number(x.restarts)} note={`${number(x.starts)} start${x.starts === 1 ? '' : 's'}, ${number(x.crashes)} crash${x.crashes === 1 ? '' : 'es'}`} />
         <Stat label="Last exit" value={last ? (last.code !== null ? `code ${last.code}` : last.signal || last.result) : '–'} title={last?.reason} note={last ? <TimeText at={last.at} relative /> : 'it never ended'} />
@@ -138,12 +129,12 @@ export default function ServicePage() {
         <Tabs label="Parts of the service" tabs={TABS} now={tab} set={(t) => set('tab', t === 'logs' ? null : t)} />
         <div role="tabpanel" id="tab-panel" aria-labelledby={`tab-${tab}`}>
           {tab === 'logs' ? <Logs name={x.name} search={search} set={set} /> : null}
-          {tab === 'runs' ? <Runs name={x.name} onOpen={openRun} empty="Start it: each run is kept here with its exit code and last lines." /> : null}
+          {tab === 'runs' ? <Runs name={x.name} onOpen={(run) => set('run', run)} empty="Start it: each run is kept here with its exit code and last lines." /> : null}
           {tab === 'events' ? <Events name={x.name} /> : null}
           {tab === 'about' ? (q.data ? <Facts service={x} spec={q.data.effective} definition={q.data.definition} secrets={q.data.secrets} /> : q.isError ? <ErrorState error={q.error} what="The definition could not be read" retry={q.refetch} /> : <SkeletonRows rows={8} />) : null}
         </div>
       </Card>
-      <RunLog name={x.name} run={runShown} onClose={() => openRun(null)} />
+      <RunLog name={x.name} run={search.get('run')} onClose={() => setMany(NO_RUN)} />
       <ConfirmDialog question={question} onClose={() => setQuestion(null)} />
       {admin && search.get('edit') ? <Suspense><EditService name={x.name} title={x.display_name} onClose={() => set('edit', null)} /></Suspense> : null}
     </Page>

@@ -6,6 +6,7 @@ import { useLocation } from 'wouter'
 import type { Service } from '../../api/client'
 import { send } from '../../api/rest'
 import { CopyAsCurl } from '../../components/actions'
+import { useReturnFocus } from '../../components/focus'
 import { toast } from '../../components/toasts'
 import { ErrorState, SkeletonRows } from '../../components/ui'
 import { usePhone } from '../../components/values'
@@ -78,6 +79,7 @@ function Change({ name, onClose }: { name: string; onClose: () => void }) {
 }
 
 export default function EditService({ name, title, onClose }: { name?: string; title?: string; onClose: () => void }) {
+  useReturnFocus(true)
   const phone = usePhone()
   const [, go] = useLocation()
   const added = (x: Service) => {

@@ -5,13 +5,14 @@ import { Button, PasswordInput } from '@mantine/core'
 import '@mantine/core/styles/PasswordInput.css'
 import { reasonOf } from '../../api/client'
 import { send } from '../../api/rest'
+import { CurlMenu, type Call, type NamedCall } from '../../components/actions'
 import { toast } from '../../components/toasts'
 import { Badge } from '../../components/ui'
 import s from './services.module.css'
 
-const callOf = (service: string, key: string, value?: string) => {
+const callOf = (service: string, key: string, value?: string): Call => {
   const path = `/api/services/${encodeURIComponent(service)}/secrets/${encodeURIComponent(key)}`
-  return value === undefined ? { method: 'DELETE' as const, path } : { method: 'PUT' as const, path, body: { value } }
+  return value === undefined ? { method: 'DELETE', path } : { method: 'PUT', path, body: { value }, secret: true }
 }
 
 function Secret({ service, name, set }: { service: string; name: string; set: boolean }) {
@@ -29,6 +30,7 @@ function Secret({ service, name, set }: { service: string; name: string; set: bo
     e.preventDefault()
     save.mutate(value)
   }
+  const calls: NamedCall[] = [['setting', callOf(service, name, value)], ...(set ? [['forgetting', callOf(service, name)] as const] : [])]
   return (
     <form className={s.secret} onSubmit={submit}>
       <PasswordInput size="xs" label={<span className="mono">{name}</span>} autoComplete="off" value={value} onChange={(e) => setValue(e.currentTarget.value)} error={save.error ? reasonOf(save.error) : undefined}
@@ -36,6 +38,7 @@ function Secret({ service, name, set }: { service: string; name: string; set: bo
       {set ? <Badge tone="ok" plain>set</Badge> : <Badge tone="warn" plain>not set</Badge>}
       <Button size="xs" variant="default" type="submit" disabled={value === ''} loading={save.isPending && save.variables !== undefined} aria-label={`Set ${name}`}>Set</Button>
       {set ? <Button size="xs" variant="subtle" color="red" loading={save.isPending && save.variables === undefined} aria-label={`Forget ${name}`} onClick={() => save.mutate(undefined)}>Forget</Button> : null}
+      <CurlMenu label={`Copy an action for ${name} as curl`} calls={calls} />
     </form>
   )
 }

@@ -3,14 +3,14 @@ import { lazy, Suspense, useMemo, useState } from 'react'
 import { ActionIcon, Button, Checkbox, Menu, SegmentedControl, TextInput, Tooltip } from '@mantine/core'
 import { Link, useLocation, useSearchParams } from 'wouter'
 import type { Service } from '../../api/client'
-import { ConfirmDialog, CurlItem } from '../../components/actions'
+import { ConfirmDialog, CurlItems, CurlMenu } from '../../components/actions'
 import { DataTable, type Column } from '../../components/DataTable'
 import { Icon } from '../../components/icons'
 import { Sparkline } from '../../components/LiveChart'
 import { Sections, useSection } from '../../components/sections'
 import { Badge, Card, EmptyState, Page, SkeletonRows, StatusBadge, Tag } from '../../components/ui'
-import { Since, TimeText } from '../../components/values'
-import { bytes, bytesExact, number, percent } from '../../format'
+import { Bytes, Percent, Since, TimeText } from '../../components/values'
+import { bytes, bytesExact, number } from '../../format'
 import { useLive } from '../../live/store'
 import { built, href } from '../../pages'
 import { useAdmin } from '../login/queries'
@@ -30,6 +30,7 @@ const FILTERS = {
   problems: { label: 'Problems', test: (x: Service) => x.status === 'error' || x.state === 'backoff' || x.health === 'unhealthy' },
 } as const
 type Filter = keyof typeof FILTERS
+const VERBS = ['start', 'restart', 'stop'] as const
 
 function Name({ service: x }: { service: Service }) {
   return (
@@ -91,6 +92,7 @@ export default function Services() {
       (!want || `${x.name} ${x.display_name} ${x.description ?? ''} ${x.tags?.join(' ')} ${x.ports?.join(' ')}`.toLowerCase().includes(want)))
   }, [list, filter, tag, text])
   const picked = rows.filter((x) => chosen.has(x.name)).map((x) => x.name)
+  const many = picked.length > 0 ? picked : rows.map((x) => x.name) // whom the buttons for several are for
 
   const doMany = (verb: Verb, names: string[]) => {
     const run = () => bulk.mutateAsync({ verb, names }).catch(() => {})
@@ -112,9 +114,7 @@ export default function Services() {
           <Menu.Target><ActionIcon variant="subtle" color="gray" aria-label={`More for ${x.display_name}`}><Icon name="more" size={18} /></ActionIcon></Menu.Target>
           <Menu.Dropdown>
             {admin ? <><Menu.Item leftSection={<Icon name="settings" size={16} />} onClick={() => set('edit', x.name)}>Edit</Menu.Item><Menu.Divider /></> : null}
-            <CurlItem call={callOf(x.name, 'start')}>Copy start as curl</CurlItem>
-            <CurlItem call={callOf(x.name, 'stop')}>Copy stop as curl</CurlItem>
-            <CurlItem call={callOf(x.name, 'restart')}>Copy restart as curl</CurlItem>
+            <CurlItems calls={VERBS.map((verb) => [verb, callOf(x.name, verb)])} />
             <Menu.Divider />
             <Menu.Item color="red" leftSection={<Icon name="skull" size={16} />} disabled={!up(x)} onClick={() => ask(x, 'kill')}>Kill</Menu.Item>
           </Menu.Dropdown>
@@ -138,7 +138,7 @@ export default function Services() {
     { id: 'state', header: 'State', cell: (x) => <State service={x} pending={pending(x.name)} />, sort: (x) => ['error', 'starting', 'stopping', 'running', 'stopped'].indexOf(x.status) },
     { id: 'uptime', header: 'Uptime', right: true, cell: (x) => (x.status === 'running' ? <Since at={x.since} /> : <span className="muted">–</span>), sort: (x) => (x.status === 'running' ? -Date.parse(x.since) : null) },
     { id: 'ports', header: 'Ports', cell: (x) => <Ports service={x} />, sort: (x) => x.ports?.[0] },
-    { id: 'cpu', header: 'CPU', right: true, sort: (x) => usage(x.name).now?.cpu_percent, cell: (x) => { const u = usage(x.name); return <span className={`${s.use} num`}><Sparkline values={u.cpu} width={64} /><span>{percent(u.now?.cpu_percent)}</span></span> } },
+    { id: 'cpu', header: 'CPU', right: true, sort: (x) => usage(x.name).now?.cpu_percent, cell: (x) => { const u = usage(x.name); return <span className={`${s.use} num`}><Sparkline values={u.cpu} width={64} /><Percent value={u.now?.cpu_percent} note="100 % is one core" /></span> } },
     { id: 'memory', header: 'Memory', right: true, sort: (x) => usage(x.name).now?.memory, cell: (x) => { const u = usage(x.name); return <span className={`${s.use} num`} title={bytesExact(u.now?.memory)}><Sparkline values={u.memory} width={64} color="var(--c2)" /><span>{bytes(u.now?.memory)}</span></span> } },
     { id: 'restarts', header: 'Restarts', right: true, sort: (x) => x.restarts, cell: (x) => <span className="num" title={`${x.starts} starts, ${x.crashes} crashes`}>{number(x.restarts)}</span> },
     { id: 'actions', header: '', label: 'Actions', width: 120, cell: actions },
@@ -151,8 +151,8 @@ export default function Services() {
         <State service={x} pending={pending(x.name)} />
         <div className={s.cardFacts}>
           {x.status === 'running' ? <span>up <b><Since at={x.since} /></b></span> : null}
-          {u.now ? <span className="num">CPU <b>{percent(u.now.cpu_percent)}</b></span> : null}
-          {u.now ? <span className="num">memory <b>{bytes(u.now.memory)}</b></span> : null}
+          {u.now ? <span className="num">CPU <b><Percent value={u.now.cpu_percent} /></b></span> : null}
+          {u.now ? <span className="num">memory <b><Bytes value={u.now.memory} /></b></span> : null}
           {x.ports?.length ? <span>port <b><Ports service={x} /></b></span> : null}
           <span className="num">restarts <b>{x.restarts}</b></span>
         </div>
@@ -180,10 +180,11 @@ export default function Services() {
           {picked.length > 0 || tag ? (
             <div className={s.bulk} role="group" aria-label="For the chosen services">
               <span className="muted num">{picked.length > 0 ? `${picked.length} chosen` : <>all with <Tag>{tag}</Tag></>}</span>
-              {(['start', 'restart', 'stop'] as const).map((verb) => (
+              {VERBS.map((verb) => (
                 <Button key={verb} size="xs" variant="default" loading={bulk.isPending && bulk.variables.verb === verb} disabled={bulk.isPending || rows.length === 0}
-                  onClick={() => doMany(verb, picked.length > 0 ? picked : rows.map((x) => x.name))}>{verb[0]!.toUpperCase() + verb.slice(1)}</Button>
+                  onClick={() => doMany(verb, many)}>{verb[0]!.toUpperCase() + verb.slice(1)}</Button>
               ))}
+              <CurlMenu label="Copy an action for the chosen services as curl" calls={VERBS.map((verb) => [verb, bulkCall(verb, many)])} />
             </div>
           ) : null}
         </div>

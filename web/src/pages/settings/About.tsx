@@ -20,6 +20,7 @@ export function About() {
   const restore = (file: File) => setQuestion({
     title: 'Replace the whole state?', confirm: 'Replace it', danger: true,
     text: <>Keys, users, history and settings made here become those of <b>{file.name}</b> (<Bytes value={file.size} />). This cannot be taken back; download a backup first.</>,
+    call: { method: 'POST', path: '/api/backup', file: file.name },
     run: () => send<{ message: string }>({ method: 'POST', path: '/api/backup', body: file }).then((a) => { toast.done('Restored', a.message); void client.invalidateQueries() }, (e) => toast.failed('The backup was not restored', e)),
   })
   const i = info.data
@@ -29,7 +30,7 @@ export function About() {
         <p className={s.text}>One consistent file of the whole state, taken while the server runs. It holds digests of keys and passwords: keep it as safe as them.</p>
         <div className={s.buttons}>
           <Button size="xs" component="a" href="/api/backup" download>Download a backup</Button>
-          <CopyAsCurl call={{ method: 'GET', path: '/api/backup' }} label="Copy backup as curl" />
+          <CopyAsCurl call={{ method: 'GET', path: '/api/backup', save: true }} label="Copy backup as curl" />
           <Button size="xs" variant="default" onClick={() => input.current?.click()}>Restore from a file</Button>
           <input ref={input} type="file" hidden aria-label="Backup to restore" onChange={(e) => { const file = e.currentTarget.files?.[0]; e.currentTarget.value = ''; if (file) restore(file) }} />
         </div>

@@ -1,6 +1,7 @@
 // Who did what, and who was refused.
 import { Button, SegmentedControl, TextInput } from '@mantine/core'
 import { infiniteQueryOptions, keepPreviousData, useInfiniteQuery } from '@tanstack/react-query'
+import type { Schemas } from '../../api/client'
 import { get as ask } from '../../api/rest'
 import { useAddress } from '../../components/address'
 import { Badge, Card, EmptyState, ErrorState, SkeletonRows, type Tone } from '../../components/ui'
@@ -8,10 +9,9 @@ import { TimeText } from '../../components/values'
 import { number } from '../../format'
 import s from './settings.module.css'
 
-type Entry = { id: number; time: string; who: string; role: string; method: string; from: string; action: string; target: string; result: string; status: number; request_id: string; detail: string; count: number }
 const auditOf = (f: { who: string; action: string; result: string }) => infiniteQueryOptions({
   queryKey: ['audit', f],
-  queryFn: ({ pageParam }) => ask<{ entries: Entry[]; next: number | null }>('/api/audit', { limit: 50, cursor: pageParam, ...f }),
+  queryFn: ({ pageParam }) => ask<Schemas['AuditBody']>('/api/audit', { limit: 50, cursor: pageParam, ...f }),
   initialPageParam: null as number | null,
   getNextPageParam: (last) => last.next,
   placeholderData: keepPreviousData,

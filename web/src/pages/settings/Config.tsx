@@ -1,6 +1,7 @@
 // Every setting, its value (secrets masked) and where that comes from.
-import { SegmentedControl, TextInput } from '@mantine/core'
+import { Button, SegmentedControl, TextInput } from '@mantine/core'
 import { queryOptions, useQuery } from '@tanstack/react-query'
+import type { Schemas } from '../../api/client'
 import { get as ask } from '../../api/rest'
 import { useAddress } from '../../components/address'
 import { DataTable, type Column } from '../../components/DataTable'
@@ -8,8 +9,8 @@ import { Icon } from '../../components/icons'
 import { Badge, Card, EmptyState, ErrorState, SkeletonRows } from '../../components/ui'
 import s from './settings.module.css'
 
-type Setting = { key: string; value: string; source: string; secret: boolean }
-const configQuery = queryOptions({ queryKey: ['config'], queryFn: () => ask<{ settings: Setting[] }>('/api/config') })
+type Setting = Schemas['ConfigSetting']
+const configQuery = queryOptions({ queryKey: ['config'], queryFn: () => ask<Schemas['ConfigBody']>('/api/config') })
 
 const LONG = 120 // characters; a whole service is one value
 
@@ -47,7 +48,7 @@ export function Config() {
       {q.isError && !q.data ? <ErrorState error={q.error} what="The configuration cannot be shown" retry={() => void q.refetch()} /> : !q.data ? <SkeletonRows rows={10} height={18} /> : (
         <DataTable label="List of settings" rows={rows} columns={columns} rowKey={(x) => x.key} rowHeight={38}
           card={(x) => <div className={s.card}><code className="mono">{x.key}</code>{value(x)}<small className="muted">{x.source}</small></div>}
-          empty={<EmptyState icon="search" title="No setting matches" />} />
+          empty={<EmptyState icon="search" title={want || !changed ? 'No setting matches' : 'Everything has its default'} action={<Button size="xs" variant="default" onClick={() => set({ q: null, show: null })}>Show all</Button>}>{want ? <>Keys, values that are no secrets, and where they come from are looked at.</> : <>What you set in the configuration file, the environment or by flags is shown here.</>}</EmptyState>} />
       )}
     </Card>
   )

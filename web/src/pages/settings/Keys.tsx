@@ -2,7 +2,7 @@
 import { useState, type FormEvent } from 'react'
 import { Button, NativeSelect, TextInput } from '@mantine/core'
 import { queryOptions, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { ApiError } from '../../api/client'
+import { ApiError, type Schemas } from '../../api/client'
 import { get as ask, send } from '../../api/rest'
 import { ConfirmDialog, copyText, CopyAsCurl, type Question } from '../../components/actions'
 import { Icon } from '../../components/icons'
@@ -11,8 +11,8 @@ import { Badge, Card, EmptyState, ErrorState, SkeletonRows, Tag } from '../../co
 import { TimeText } from '../../components/values'
 import s from './settings.module.css'
 
-type Key = { id: string; name: string; role: string; created_at: string; created_by: string; expires_at: string | null; expired: boolean; last_used: string | null }
-const keysQuery = queryOptions({ queryKey: ['keys'], queryFn: () => ask<{ keys: Key[] }>('/api/keys') })
+type Key = Schemas['KeyRow']
+const keysQuery = queryOptions({ queryKey: ['keys'], queryFn: () => ask<Schemas['KeysBody']>('/api/keys') })
 
 export function Keys() {
   const q = useQuery(keysQuery)
