@@ -30,7 +30,7 @@ var words = map[string]struct {
 	"debug": {levelDebug, true}, "trace": {levelDebug, true}, "dbg": {levelDebug, true}, "info": {levelInfo, false}, "notice": {levelInfo, false},
 }
 
-// levelOf reads the level of a line as the dashboard does: the value of a field named level, else the gravest of the words that
+// levelOf reads the level of a line: the value of a field named level, else the gravest of the words that
 // name one.
 func levelOf(line []byte) int {
 	var buf [2 * beginning]byte

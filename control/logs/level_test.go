@@ -6,7 +6,6 @@ import (
 	"testing"
 )
 
-// The dashboard reads levels too; its tests go through the same table.
 func TestLevelsAreReadFromWhereProgramsWriteThem(t *testing.T) {
 	text, err := os.ReadFile("testdata/levels.json")
 	if err != nil {

@@ -19,7 +19,6 @@ type Props = {
   height?: number | string
   empty?: ReactNode
   side?: ReactNode // more controls: download, level, files
-  accept?: (line: LogLine) => boolean // shows only these; the same function while nothing changes
   following?: boolean // begins at the end and stays there
   at?: string // stands before the names of the filters in the address, where another log is below this one
 }
@@ -33,17 +32,14 @@ function Text({ line, find }: { line: LogLine; find: string }) {
   return <span>{text.slice(0, i)}<mark>{text.slice(i, i + find.length)}</mark>{text.slice(i + find.length)}</span>
 }
 
-export function LogView({ label, buffer, version, height = '60dvh', empty, side, accept, following = true, at: prefix = '' }: Props) {
+export function LogView({ label, buffer, version, height = '60dvh', empty, side, following = true, at: prefix = '' }: Props) {
   const { get, set } = useAddress()
   const find = get(`${prefix}find`)
   const stream = STREAMS.find((x) => x === get(`${prefix}stream`)) ?? ''
   const wrap = get(`${prefix}wrap`) === '1'
   const [follow, setFollow] = useState(following)
   const place = useRef<HTMLDivElement>(null)
-  const lines = useMemo(() => {
-    const found = buffer.filter(find, stream)
-    return accept ? found.filter(accept) : found
-  }, [buffer, version, find, stream, accept])
+  const lines = useMemo(() => buffer.filter(find, stream), [buffer, version, find, stream])
   const v = useVirtualizer({
     count: lines.length, getScrollElement: () => place.current, estimateSize: () => LINE, overscan: 20,
   })
@@ -80,7 +76,7 @@ export function LogView({ label, buffer, version, height = '60dvh', empty, side,
         <span className={s.count}>{number(total)} lines{buffer.dropped ? `, ${number(buffer.dropped)} older not kept here` : ''}</span>
       </div>
       <div className={s.holder}>
-        {total === 0 ? (empty ?? <EmptyState icon="logs" title={find || stream || accept ? 'No line matches' : 'No lines yet'} />) : (
+        {total === 0 ? (empty ?? <EmptyState icon="logs" title={find || stream ? 'No line matches' : 'No lines yet'} />) : (
           <div ref={place} className={s.lines} tabIndex={0} role="log" aria-label={label} aria-live="off" onScroll={onScroll}
             onWheel={(e) => e.deltaY < 0 && away()} onTouchMove={away} onKeyDown={(e) => ['ArrowUp', 'PageUp', 'Home'].includes(e.key) && away()}>
             <div style={{ height: v.getTotalSize(), position: 'relative' }}>

@@ -9,7 +9,7 @@ const LINES = 6000
 const SERVICES = `
   demo-rotated:
     display_name: Rotated
-    command: ["/bin/sh", "-c", "i=0; while [ $i -lt ${LINES} ]; do echo number $i of the run, with a few words to fill it; i=$((i+1)); done; exec sleep 100000"]
+    command: ["/bin/sh", "-c", "echo WARNING: the first of all; i=0; while [ $i -lt ${LINES} ]; do echo number $i of the run, with a few words to fill it; i=$((i+1)); done; exec sleep 100000"]
     logs: {max_size: 64KiB, keep: 50}
     autostart: true
   demo-wide:
@@ -67,10 +67,24 @@ test('what is shown is downloaded: all of it, or what was searched for', async (
     return readFileSync(await file.path(), 'utf8')
   }
   const all = await download()
-  assert.match(all, /^number 0 of .*\n/)
-  assert.equal(all.split('\n').length, LINES + 1)
+  assert.match(all, /^WARNING.*\nnumber 0 of .*\n/)
+  assert.equal(all.split('\n').length, LINES + 2)
   await page.goto(server.url + '/services/demo-rotated?q=' + encodeURIComponent('number 77 of'))
   assert.equal(await download(), 'number 77 of the run, with a few words to fill it\n')
+  await page.close()
+})
+
+test('a level chooses among all lines of the log, those of rotated files too', async () => {
+  const page = await open('/services/demo-rotated?level=warn')
+  await log(page).getByText('WARNING: the first of all').waitFor()
+  await page.getByText('1 lines', { exact: true }).waitFor()
+  await press(page, 'level: warn+')
+  await page.getByRole('menuitem', { name: 'Errors' }).click()
+  await page.getByText('No line is so grave').waitFor()
+  await page.goto(server.url + '/services/demo-rotated?level=warn&q=the')
+  await log(page).getByText('WARNING: the first of all').waitFor()
+  const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'download' }).click()])
+  assert.equal(readFileSync(await file.path(), 'utf8'), 'WARNING: the first of all\n')
   await page.close()
 })
 

@@ -10,7 +10,6 @@ import { LogBuffer } from '../../components/logLines'
 import { Badge, EmptyState, ErrorState, SkeletonRows } from '../../components/ui'
 import { number } from '../../format'
 import { lineOf, useFollow } from './follow'
-import { atLeast, LEVELS } from './level'
 import s from './service.module.css'
 
 const PAGE = 2000
@@ -18,13 +17,17 @@ const LOG_HEIGHT = 'max(380px, calc(100dvh - 360px))'
 
 type Setter = (name: string, value: string | null) => void
 
-export function LevelMenu({ level, set }: { level: string | null; set: Setter }) {
+// How grave a line is the server reads from it; the gravest last.
+const LEVELS = ['info', 'warn', 'error'] as const
+type Level = (typeof LEVELS)[number]
+
+export function LevelMenu({ level, set }: { level: Level | null; set: Setter }) {
   return (
     <Menu position="bottom-start" width={170}>
       <Menu.Target><Button size="xs" variant={level ? 'light' : 'subtle'} color={level ? undefined : 'gray'}>{level ? `level: ${level}+` : 'level'}</Button></Menu.Target>
       <Menu.Dropdown>
         <Menu.Item onClick={() => set('level', null)}>All lines</Menu.Item>
-        {LEVELS.slice(1).map((l) => <Menu.Item key={l} onClick={() => set('level', l)} rightSection={l === level ? <Icon name="check" size={14} /> : null}>{l === 'error' ? 'Errors' : `At least ${l}`}</Menu.Item>)}
+        {LEVELS.map((l) => <Menu.Item key={l} onClick={() => set('level', l)} rightSection={l === level ? <Icon name="check" size={14} /> : null}>{l === 'error' ? 'Errors' : `At least ${l}`}</Menu.Item>)}
       </Menu.Dropdown>
     </Menu>
   )
@@ -42,28 +45,28 @@ export function useLines(entries: Parameters<typeof lineOf>[0][] | null | undefi
   }, [entries])
 }
 
-function Live({ name, side, level }: { name: string; side: React.ReactNode; level: string | null }) {
-  const f = useFollow(name, true)
+function Live({ name, side, level }: { name: string; side: React.ReactNode; level: Level | null }) {
+  const f = useFollow(name, true, level)
   return (
-    <LogView label={`Log of ${name}, live`} buffer={f.buffer} version={f.version} height={LOG_HEIGHT} accept={atLeast(level)}
+    <LogView label={`Log of ${name}, live`} buffer={f.buffer} version={f.version} height={LOG_HEIGHT}
       side={<>{side}{f.state === 'lost' ? <Badge tone="warn">connection lost, trying again</Badge> : null}</>}
-      empty={f.state === 'connecting' ? <SkeletonRows rows={8} /> : f.buffer.length > 0 ? undefined : <EmptyState icon="logs" title="No lines yet">What the service writes to its output appears here at once.</EmptyState>} />
+      empty={f.state === 'connecting' ? <SkeletonRows rows={8} /> : f.buffer.length > 0 ? undefined : <EmptyState icon="logs" title={level ? 'No line is so grave' : 'No lines yet'}>What the service writes to its output appears here at once.</EmptyState>} />
   )
 }
 
-function Found({ name, text, side, level }: { name: string; text: string; side: React.ReactNode; level: string | null }) {
+function Found({ name, text, side, level }: { name: string; text: string; side: React.ReactNode; level: Level | null }) {
   const [ends, setEnds] = useState<number[]>([]) // where the pages begin that were left for older ones
   const before = ends[ends.length - 1]
   const q = useQuery({
-    queryKey: ['service', name, 'search', text, before ?? null],
-    queryFn: () => unwrap(api.GET('/api/services/{name}/logs', { params: { path: { name }, query: { grep: text, ignore_case: true, lines: PAGE, before } } })).then(linesOf),
+    queryKey: ['service', name, 'search', text, level, before ?? null],
+    queryFn: () => unwrap(api.GET('/api/services/{name}/logs', { params: { path: { name }, query: { grep: text, ignore_case: true, lines: PAGE, before, level: level ?? undefined } } })).then(linesOf),
     placeholderData: keepPreviousData,
   })
   const buffer = useLines(q.data?.entries)
   if (q.isError) return <ErrorState error={q.error} what="The log could not be searched" retry={q.refetch} />
   if (!q.data) return <SkeletonRows rows={10} />
   return (
-    <LogView key={before ?? 'newest'} label={`Lines of ${name} with ${text}`} buffer={buffer} version={buffer.version} height={LOG_HEIGHT} accept={atLeast(level)}
+    <LogView key={`${level} ${before ?? 'newest'}`} label={`Lines of ${name} with ${text}`} buffer={buffer} version={buffer.version} height={LOG_HEIGHT}
       side={<>
         {side}
         {q.data.truncated ? <Button size="xs" variant="default" onClick={() => setEnds([...ends, q.data.entries?.[0]?.pos ?? q.data.next])}>Older</Button> : null}
@@ -75,13 +78,13 @@ function Found({ name, text, side, level }: { name: string; text: string; side: 
 
 export function Logs({ name, search, set }: { name: string; search: URLSearchParams; set: Setter }) {
   const text = search.get('q') ?? ''
-  const level = search.get('level')
+  const level = LEVELS.find((l) => l === search.get('level')) ?? null
   const [typed, setTyped] = useState(text)
   const look = (e: FormEvent) => {
     e.preventDefault()
     set('q', typed.trim() || null)
   }
-  const path = `/api/services/${encodeURIComponent(name)}/logs?lines=10000&format=text${text ? `&grep=${encodeURIComponent(text)}&ignore_case=true` : ''}`
+  const path = `/api/services/${encodeURIComponent(name)}/logs?lines=10000&format=text${text ? `&grep=${encodeURIComponent(text)}&ignore_case=true` : ''}${level ? `&level=${level}` : ''}`
   const side = (
     <>
       <LevelMenu level={level} set={set} />
@@ -96,7 +99,7 @@ export function Logs({ name, search, set }: { name: string; search: URLSearchPar
         <Button size="xs" type="submit" variant="default">Search</Button>
         {text ? <Button size="xs" variant="light" onClick={() => { setTyped(''); set('q', null) }}>Back to live</Button> : null}
       </form>
-      {text ? <Found key={text} name={name} text={text} side={side} level={level} /> : <Live key={name} name={name} side={side} level={level} />}
+      {text ? <Found key={`${level} ${text}`} name={name} text={text} side={side} level={level} /> : <Live key={name} name={name} side={side} level={level} />}
     </>
   )
 }

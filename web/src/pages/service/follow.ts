@@ -28,7 +28,7 @@ export function takeFrame(buffer: LogBuffer, data: string, next: number | null):
 
 export type Following = { buffer: LogBuffer; version: number; state: 'connecting' | 'live' | 'lost' }
 
-export function useFollow(service: string, on: boolean): Following {
+export function useFollow(service: string, on: boolean, level: string | null = null): Following {
   const [buffer, setBuffer] = useState(() => new LogBuffer())
   const [state, setState] = useState<Following['state']>('connecting')
   const [, draw] = useReducer((n: number) => n + 1, 0)
@@ -43,7 +43,7 @@ export function useFollow(service: string, on: boolean): Following {
     const base = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/api/services/${encodeURIComponent(service)}/logs/ws`
     const socket = new LiveSocket({
       url: base, silence: QUIET_FOREVER,
-      make: () => new WebSocket(`${base}?${next === null ? `lines=${BEGIN_WITH}` : `after=${next}`}`) as unknown as SocketLike,
+      make: () => new WebSocket(`${base}?${next === null ? `lines=${BEGIN_WITH}` : `after=${next}`}${level ? `&level=${level}` : ''}`) as unknown as SocketLike,
     }, {
       open: () => setState('live'),
       lost: () => setState('lost'),
@@ -61,7 +61,7 @@ export function useFollow(service: string, on: boolean): Following {
       clearTimeout(timer)
       socket.stop()
     }
-  }, [service, on])
+  }, [service, on, level])
 
   return { buffer, version: buffer.version, state }
 }

@@ -1,19 +1,6 @@
 import { expect, test } from 'vitest'
-import cases from '../../../../control/logs/testdata/levels.json'
 import { LogBuffer } from '../../components/logLines'
 import { takeFrame } from './follow'
-import { atLeast, levelOf } from './level'
-
-test('a level is read as the server reads it', () => {
-  for (const [text, level] of cases as [string, string][]) expect(levelOf(text), text).toBe(level)
-})
-
-test('at least warn lets errors pass, and the test stays the same function', () => {
-  const warn = atLeast('warn')!
-  expect([{ text: 'error' }, { text: 'warn' }, { text: 'hello' }].map(warn)).toEqual([true, true, false])
-  expect(atLeast('warn')).toBe(warn)
-  expect(atLeast(null)).toBeUndefined()
-})
 
 test('frames fill the buffer, a gap is a line, rubbish changes nothing', () => {
   const b = new LogBuffer()
