@@ -14,6 +14,7 @@ import (
 // ProcessesInput are the parameters of GET /api/system/processes.
 type ProcessesInput struct {
 	Limit  int    `query:"limit" default:"50" minimum:"1" maximum:"500" doc:"Most rows listed"`
+	Offset int    `query:"offset" minimum:"0" maximum:"1000000" doc:"Rows to skip: sorted by pid, pages read soon after each other leave nothing out"`
 	Sort   string `query:"sort" default:"cpu" enum:"cpu,memory,pid,name" doc:"cpu and memory fall, pid and name rise"`
 	Search string `query:"search" maxLength:"200" doc:"Only processes with this text in their name or command line, in any letter case, and the one with this pid"`
 }
@@ -68,6 +69,7 @@ func processesOf(snap *exporter.Snapshot, in *ProcessesInput) ProcessesBody {
 	}
 	b.Count = len(found)
 	slices.SortStableFunc(found, processOrder(in.Sort))
+	found = found[min(in.Offset, len(found)):]
 	found = found[:min(in.Limit, len(found))]
 	b.Processes = make([]ProcessRow, len(found))
 	for i, p := range found {

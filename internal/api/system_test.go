@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -200,6 +201,19 @@ func TestProcessesAreCountedSortedAndSearched(t *testing.T) {
 		if got := processesOf(snap, &ProcessesInput{Limit: 1, Sort: sort}).Processes[0].PID; got != first {
 			t.Errorf("by %s: first is %d, want %d", sort, got, first)
 		}
+	}
+	var pids []int
+	for offset := 0; offset < 700; offset += 250 {
+		page := processesOf(snap, &ProcessesInput{Limit: 250, Offset: offset, Sort: "pid"})
+		if page.Count != 600 {
+			t.Errorf("offset %d: count %d", offset, page.Count)
+		}
+		for i := range page.Processes {
+			pids = append(pids, page.Processes[i].PID)
+		}
+	}
+	if len(pids) != 600 || pids[0] != 1 || pids[599] != 600 || !slices.IsSorted(pids) {
+		t.Errorf("page by page: %v", pids)
 	}
 	for search, count := range map[string]int{"PROC00": 10, "thing --n=59": 11, "no such": 0} {
 		if got := processesOf(snap, &ProcessesInput{Limit: 5, Sort: "cpu", Search: search}); got.Count != count || len(got.Processes) != min(5, count) {

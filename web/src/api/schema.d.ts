@@ -9954,6 +9954,8 @@ export interface operations {
             query?: {
                 /** @description Most rows listed */
                 limit?: number;
+                /** @description Rows to skip: sorted by pid, pages read soon after each other leave nothing out */
+                offset?: number;
                 /** @description cpu and memory fall, pid and name rise */
                 sort?: "cpu" | "memory" | "pid" | "name";
                 /** @description Only processes with this text in their name or command line, in any letter case, and the one with this pid */

@@ -66,7 +66,6 @@ test('the tree has a child below its parent, further in', async () => {
   await page.getByText('Tree', { exact: true }).click()
   const [sh, sleep] = [(await own()).find((p) => p.pid === parent.pid), (await own()).find((p) => p.ppid === parent.pid)]
   assert.ok(sh && sleep)
-  await page.getByRole('region', { name: 'Tree of processes' }).waitFor()
   await until('both in the tree', async () => { const pids = await column(page, 2); return pids.includes(String(sh.pid)) && pids.includes(String(sleep.pid)) })
   const pids = await column(page, 2)
   assert.equal(pids.indexOf(String(sleep.pid)), pids.indexOf(String(sh.pid)) + 1)
@@ -94,4 +93,19 @@ test('a process is ended only after a question', async () => {
   await page.getByText('No process matches').waitFor()
   for (const p of await own()) process.kill(p.pid) // the child, which the test began too
   await page.close()
+})
+
+test('the tree has all processes, more than the server lists at once', async () => {
+  // Late children of one parent: their pids are the greatest, behind the first page.
+  const crowd = spawn(join(dir, `${mark}a`), ['-c', `i=0; while [ $i -lt 520 ]; do ${join(dir, `${mark}b`)} 100000 & i=$((i+1)); done; wait`], { stdio: 'ignore', detached: true })
+  try {
+    await until('a crowd', async () => (await server.api('/api/system/processes?limit=1')).body.count > 520)
+    const { page, faults } = await open(`/processes?view=tree&q=${mark}b`)
+    // The crowd, its parent, the pair of above, and who started them.
+    await until('all of them in the tree', async () => parseInt(await page.getByText(/^\d+ shown$/).innerText()) >= 520 + 1 + 2)
+    assert.deepEqual(faults, [])
+    await page.close()
+  } finally {
+    process.kill(-crowd.pid, 'SIGKILL')
+  }
 })

@@ -1,7 +1,7 @@
 // The processes of the machine: sorted, filtered, as a tree, and ended after a question. A process is told apart by its pid and
 // the time it began: a pid that was given to another one meanwhile is refused by the server.
 import { useMemo, useState } from 'react'
-import { keepPreviousData, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { keepPreviousData, queryOptions, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { ActionIcon, Menu, SegmentedControl, TextInput } from '@mantine/core'
 import { Link, useSearchParams } from 'wouter'
 import { api, unwrap, type Schemas } from '../../api/client'
@@ -24,6 +24,19 @@ const MOST = 500 // what the server lists at once: those with the most CPU
 const processesQuery = (search: string) => ({
   queryKey: ['processes', search], refetchInterval: 4_000, placeholderData: keepPreviousData,
   queryFn: () => unwrap(api.GET('/api/system/processes', { params: { query: { limit: MOST, search: search || undefined } } })),
+})
+
+// A tree needs all of them, parents and children, page by page. Sorted by pid, what begins or ends meanwhile moves only itself.
+const allQuery = queryOptions({
+  queryKey: ['processes', 'all'], refetchInterval: 8_000, placeholderData: keepPreviousData,
+  queryFn: async () => {
+    const byPid = new Map<number, Process>()
+    for (let offset = 0; ; offset += MOST) {
+      const page = await unwrap(api.GET('/api/system/processes', { params: { query: { limit: MOST, offset, sort: 'pid' } } }))
+      for (const p of page.processes ?? []) byPid.set(p.pid, p)
+      if (offset + MOST >= page.count) return { ...page, processes: [...byPid.values()] }
+    }
+  },
 })
 const killCall = (p: Process, signal: Signal) => ({ method: 'POST' as const, path: `/api/system/processes/${p.pid}/kill`, body: { signal, start_ticks: p.start_ticks } })
 
@@ -50,7 +63,8 @@ export default function Processes() {
   const short = useQuery(processesQuery(''))
   const more = (short.data?.count ?? 0) > MOST // then the server searches: not all are here
   const found = useQuery({ ...processesQuery(text), enabled: more && text !== '' && !asTree })
-  const q = found.data && !asTree && text ? found : short
+  const whole = useQuery({ ...allQuery, enabled: more && asTree })
+  const q = asTree && whole.data ? whole : found.data && !asTree && text ? found : short
   const set = (name: string, value: string | null) => setSearch((old) => {
     const next = new URLSearchParams(old)
     if (value) next.set(name, value)
@@ -104,7 +118,7 @@ export default function Processes() {
     { id: 'actions', header: '', label: 'Actions', width: 48, cell: ({ row: p }) => actions(p) },
   ]
   return (
-    <Page title="Processes" note={short.data ? `${number(short.data.count)} in all${more ? `, the ${MOST} with the most CPU here; search looks at all` : ''}` : undefined}>
+    <Page title="Processes" note={short.data ? `${number(short.data.count)} in all${more && !asTree ? `, the ${MOST} with the most CPU here; search looks at all` : ''}` : undefined}>
       <Card flush label="Processes">
         <div className={s.bar}>
           <TextInput size="xs" w={300} placeholder="Name, command, user, service or PID" aria-label="Search processes" value={text} onChange={(e) => set('q', e.currentTarget.value)} leftSection={<Icon name="search" size={14} />} data-search />
