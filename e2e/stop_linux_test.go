@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"os"
@@ -110,8 +111,9 @@ func TestAServiceBeginsWithNoSignalIgnored(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(string(b), "SigIgn:\t0000000000000000\n") || !strings.Contains(string(b), "SigBlk:\t0000000000000000\n") {
-			t.Errorf("%s: %s", id, regexp.MustCompile(`Sig\w+:.*`).FindAllString(string(b), -1))
+		// Signals 32 and up are the C library's own; what starts the tests may leave one ignored.
+		if !regexp.MustCompile(`SigIgn:\t[0-9a-f]{8}[08]0000000\n`).Match(b) || !bytes.Contains(b, []byte("SigBlk:\t0000000000000000\n")) {
+			t.Errorf("%s: %q", id, regexp.MustCompile(`Sig\w+:.*`).FindAll(b, -1))
 		}
 	}
 	s.stopAll(d)

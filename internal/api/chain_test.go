@@ -54,7 +54,7 @@ func TestEveryErrorHasTheOneShape(t *testing.T) {
 		{"below range", "GET", "/api/system/processes?limit=0", "", nil, 422, "limit: must be between 1 and 500"},
 		{"not a number", "GET", "/api/system/processes?limit=many", "", nil, 422, "limit: must be between 1 and 500"},
 		{"not in the list", "GET", "/api/system/processes?sort=size", "", nil, 422, "sort: must be one of cpu, memory, pid, name"},
-		{"unknown parameter", "GET", "/api/system/processes?limt=5", "", nil, 422, "limt: unknown parameter, accepted are limit, sort, search"},
+		{"unknown parameter", "GET", "/api/system/processes?limt=5", "", nil, 422, "limt: unknown parameter, accepted are limit, offset, sort, search"},
 		{"parameter where none is", "GET", "/api/system/stats?x=1", "", nil, 422, "takes none"},
 		{"broken query", "GET", "/api/system/stats?a=%zz", "", nil, 422, "query"},
 		{"port out of range", "GET", "/api/system/ports?end=65536", "", nil, 422, "end: must be between 1 and 65535"},

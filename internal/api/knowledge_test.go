@@ -181,7 +181,7 @@ func TestKnowledgeRefusesWhatIsWrongAndNamesIt(t *testing.T) {
 		{"GET", "/search?query=ab&cursor=xyz", "", 422, "cursor"},
 		{"GET", "/search?query=ab&page=99999", "", 422, "page: must lie within the first 10000"},
 		{"GET", "/search?query=ab&mode=x", "", 422, "mode"},
-		{"GET", "/search?q=ab", "", 422, "unknown parameter"},
+		{"GET", "/search?text=ab", "", 422, "unknown parameter"},
 		{"POST", "/search", `{"query":"ab","limit":1000}`, 422, "limit"},
 		{"POST", "/search", `{"quary":"ab"}`, 422, "quary"},
 		{"POST", "/search", `{"query":`, 400, ""},

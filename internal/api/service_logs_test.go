@@ -38,20 +38,20 @@ func TestLogsAreReadFilteredAndPaged(t *testing.T) {
 		return strings.Join(out, ",")
 	}
 	for query, want := range map[string]string{
-		"stream=stderr":                 "bad thing: error",
-		"lines=2&stream=stdout":         "line 19,a\x1b[31mred",
-		"grep=ine+1&lines=3":            "line 17,line 18,line 19",
-		"grep=BAD&ignore_case=true":     "bad thing: error",
-		"grep=BAD":                      "",
-		"level=warn":                    "bad thing: error",
-		"level=info&lines=1":            "a\x1b[31mred",
-		"regex=%5Eline+%5B01%5D%24":     "line 0,line 1",
-		"after=0&lines=3&stream=stdout": "line 0,line 1,line 2",
-		"since=1h&lines=1&grep=line":    "line 19",
-		"until=1h":                      "",
-		"before=0":                      "",
-		"run=nope":                      "",
-		"regex=LINE+19&ignore_case=on":  "",
+		"stream=stderr":                    "bad thing: error",
+		"lines=2&stream=stdout":            "line 19,a\x1b[31mred",
+		"grep=ine+1&lines=3":               "line 17,line 18,line 19",
+		"grep=BAD&ignore_case=true":        "bad thing: error",
+		"grep=BAD":                         "",
+		"level=warn":                       "bad thing: error",
+		"level=info&lines=1&stream=stdout": "a\x1b[31mred",
+		"regex=%5Eline+%5B01%5D%24":        "line 0,line 1",
+		"after=0&lines=3&stream=stdout":    "line 0,line 1,line 2",
+		"since=1h&lines=1&grep=line":       "line 19",
+		"until=1h":                         "",
+		"before=0":                         "",
+		"run=nope":                         "",
+		"regex=LINE+19&ignore_case=on":     "",
 	} {
 		if query == "regex=LINE+19&ignore_case=on" {
 			wantProblem(t, p.get("/api/services/web/logs?"+query), 422, "ignore_case")

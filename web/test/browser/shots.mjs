@@ -13,10 +13,14 @@ const SHOTS = [
   ['services', '/services', text('Photo worker')],
   ['service', '/services/photo-worker', (page) => page.getByRole('log').getByText('resized').first().waitFor()],
   ['service-runs', '/services/mail-fetcher?tab=runs', text('75')],
+  ['services-graph', '/services?tab=graph', (page) => page.getByTestId('graph-words').waitFor()],
+  ['service-edit', '/services/photo-worker?edit=1', (page) => page.getByRole('dialog').waitFor()],
   ['jobs', '/jobs', text('every day at 03:00')],
   ['processes', '/processes', text('controlcenter')],
   ['ports', '/ports', text('photo-site')],
   ['knowledge', '/knowledge?q=light', (page) => page.getByTestId('hits').waitFor()],
+  ['knowledge-file', async (stage) => `/knowledge?file=${(await (await fetch(stage.url + '/api/knowledge/search?query=' + encodeURIComponent('ip-adapter has:insight'))).json()).results[0].id}`, text('the whole file')],
+  ['knowledge-creators', '/knowledge?tab=creators', text(/priority/)],
   ['knowledge-scans', '/knowledge?tab=scans', text('completed')],
   ['agents', '/agents', text('Art Director')],
   ['usage', '/agents?tab=usage', text('gpt-4o')],
@@ -24,6 +28,7 @@ const SHOTS = [
   ['alerts-rules', '/alerts?tab=rules', text('service_failed')],
   ['settings', '/settings', text('web.listen_addresses')],
   ['settings-audit', '/settings?tab=audit', text('start')],
+  ['login', '/login', (page) => page.getByRole('button', { name: 'Log in' }).waitFor(), { 'X-Forwarded-For': '192.0.2.7' }], // as from behind a proxy: not the owner
 ]
 
 const out = process.env.SHOTS ?? join(root, 'docs/images')
@@ -40,11 +45,12 @@ try {
     const since = Date.now()
     await until('curves to have a past', () => Date.now() - since > seconds * 1000, seconds * 1000 + 60_000)
   }
-  for (const [name, path, ready] of SHOTS) {
+  for (const [name, path, ready, headers] of SHOTS) {
     if (only && !only.includes(name)) continue
+    await browser.context.setExtraHTTPHeaders(headers ?? {})
     for (const theme of ['light', 'dark']) {
       for (const [width, height, size] of [[1440, 900, 'wide'], [390, 844, 'phone']]) {
-        const { page, faults } = await openPage(browser.context, stage.url + path, { theme, width, height })
+        const { page, faults } = await openPage(browser.context, stage.url + (typeof path === 'string' ? path : await path(stage)), { theme, width, height })
         const file = join(out, `${name}-${theme}-${size}.png`)
         await ready(page).catch((e) => { throw new Error(`${name}: ${e.message}`) })
         await page.waitForFunction(() => !document.querySelector('main [class*="skeleton"]') && !document.querySelector('main')?.textContent?.includes('…undefined'))
