@@ -43,7 +43,8 @@ const killCall = (p: Process, signal: Signal) => ({ method: 'POST' as const, pat
 const STATES: Record<string, 'ok' | 'bad' | 'warn' | 'idle'> = { running: 'ok', zombie: 'bad', 'disk-sleep': 'warn', stopped: 'warn' }
 
 // Deep down the steps are smaller, but every child stands further in than its parent.
-const indent = (depth: number) => 18 * Math.min(depth, 12) + 4 * Math.min(Math.max(depth - 12, 0), 30)
+const indent = (depth: number) => 16 * Math.min(depth, 8) + 4 * Math.min(Math.max(depth - 8, 0), 30)
+const NAME = 140 // px of a name that are seen however deep it stands
 
 function useKill() {
   const client = useQueryClient()
@@ -109,7 +110,7 @@ export default function Processes() {
   const service = (p: Process) => (p.service ? <Link href={href('service', { name: p.service })}><Tag>{p.service}</Tag></Link> : <span className="muted">–</span>)
   const sorted = (by: (p: Process) => number | string | null | undefined) => (asTree ? undefined : (r: Placed<Process>) => by(r.row)) // a tree has its own order
   const columns: Column<Placed<Process>>[] = [
-    { id: 'name', header: 'Process', sort: sorted((p) => p.name.toLowerCase()), cell: ({ row: p, depth }) => <span className={s.name} style={{ paddingLeft: indent(depth) }}><b>{p.name}</b><small title={p.cmdline}>{p.cmdline || `[${p.name}]`}</small></span> },
+    { id: 'name', header: 'Process', sort: sorted((p) => p.name.toLowerCase()), cell: ({ row: p, depth }) => <span className={s.name} style={asTree ? { paddingLeft: indent(depth), minWidth: indent(depth) + NAME } : undefined}><b>{p.name}</b><small title={p.cmdline}>{p.cmdline || `[${p.name}]`}</small></span> },
     { id: 'pid', header: 'PID', right: true, sort: sorted((p) => p.pid), cell: ({ row: p }) => p.pid },
     { id: 'user', header: 'User', sort: sorted((p) => p.user), cell: ({ row: p }) => p.user },
     { id: 'cpu', header: 'CPU', right: true, sort: sorted((p) => p.cpu_percent), cell: ({ row: p }) => <Percent value={p.cpu_percent} note="100 % is one core" /> },
