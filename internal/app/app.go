@@ -101,6 +101,11 @@ func newLogger(c *config.Config, w io.Writer) (*slog.Logger, *promslog.Level, er
 func (d *daemonState) run(ctx context.Context) (err error) {
 	c := &d.loaded.Load().Config
 	started := time.Now()
+	hup := make(chan os.Signal, 1) // from the first moment on: until it is caught, the signal ends the process
+	if sig := reloadSignal(); sig != nil {
+		signal.Notify(hup, sig)
+		defer signal.Stop(hup)
+	}
 	d.sampler = exporter.NewSampler(exporter.Options{Settings: samplerSettings(c), ServiceOf: d.services.serviceOf, Logger: d.log.With("component", "exporter")})
 	if err := d.checkCollectors(c); err != nil {
 		return err
@@ -175,7 +180,7 @@ func (d *daemonState) run(ctx context.Context) (err error) {
 	for _, l := range listeners {
 		g.run("listener "+l.name(), func(ctx context.Context) error { return d.serve(ctx, l, server) })
 	}
-	g.run("reload signal", d.reloadOnSignal)
+	g.run("reload signal", func(ctx context.Context) error { return d.reloadOnSignal(ctx, hup) })
 
 	d.greet(c, listeners)
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady) // false when systemd did not start us
@@ -214,12 +219,7 @@ func webSettings(c *config.Config, web config.WebFile) *api.Settings {
 }
 
 // reloadOnSignal reloads at each SIGHUP; where the platform has none it only waits for the end.
-func (d *daemonState) reloadOnSignal(ctx context.Context) error {
-	hup := make(chan os.Signal, 1)
-	if sig := reloadSignal(); sig != nil {
-		signal.Notify(hup, sig)
-		defer signal.Stop(hup)
-	}
+func (d *daemonState) reloadOnSignal(ctx context.Context, hup <-chan os.Signal) error {
 	for {
 		select {
 		case <-ctx.Done():
