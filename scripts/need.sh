@@ -31,7 +31,7 @@ case ${1:-} in
   bench-kb) need=("rg ripgrep" "/usr/lib/python3/dist-packages/xapian python3-xapian") ;;
   bench-web) need=("/usr/bin/chromium chromium" "node nodejs" "npm npm") ;;
   shots) need=("/usr/bin/chromium chromium" "node nodejs" "npm npm" "prometheus prometheus" "prometheus-alertmanager prometheus-alertmanager" "ip iproute2" "unshare util-linux" "curl curl" "pngquant pngquant") ;;
-  bench-control) need=("supervisord supervisor" "svlogd runit" "s6-svscan s6") ;;
+  bench-control) need=("supervisord supervisor" "svlogd runit" "s6-svscan s6" "cc gcc" "/usr/share/doc/libc6-dev libc6-dev") ;;
 esac
 
 has() { if [[ $1 == /* ]]; then [[ -e $1 ]]; else command -v "$1" >/dev/null; fi; }

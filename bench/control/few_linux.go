@@ -54,7 +54,7 @@ func few(ctx context.Context, o *options, s *stand, f *figures, behaviour bool) 
 			return err
 		}
 	}
-	if s.crashOnly {
+	if s.bare {
 		return nil
 	}
 	if o.wants("logs") {

@@ -38,6 +38,36 @@ func fleet(ctx context.Context, o *options, s *stand, f *figures) error {
 	}
 	f.add("start s", float64(last-t0)/1e9)
 
+	if !s.bare {
+		if err := costs(ctx, o, s, f); err != nil {
+			return err
+		}
+	}
+
+	// All of them at once.
+	t0 = now()
+	for _, c := range first {
+		_ = syscall.Kill(c.pid, syscall.SIGKILL)
+	}
+	back, err := s.bell.fleet(ctx, "f", o.services, t0, stormLimit)
+	if ctx.Err() != nil {
+		return err
+	}
+	if err != nil {
+		f.seen["storm"] = fmt.Sprintf("%d of %d in %v", len(back), o.services, stormLimit)
+		return nil
+	}
+	var l rig.Latencies
+	for _, c := range back {
+		l = append(l, time.Duration(c.at-t0))
+	}
+	f.add("storm p50", ms(l.Quantile(.5)))
+	f.add("storm all", ms(l.Quantile(1)))
+	return nil
+}
+
+// costs measures what the supervisor of a fleet takes, and how fast it tells of it.
+func costs(ctx context.Context, o *options, s *stand, f *figures) error {
 	if err := pause(ctx, o.settle); err != nil {
 		return err
 	}
@@ -79,25 +109,5 @@ func fleet(ctx context.Context, o *options, s *stand, f *figures) error {
 			return fmt.Errorf("%s: %w", argv[0], err)
 		}
 	}
-
-	// All of them at once.
-	t0 = now()
-	for _, c := range first {
-		_ = syscall.Kill(c.pid, syscall.SIGKILL)
-	}
-	back, err := s.bell.fleet(ctx, "f", o.services, t0, stormLimit)
-	if ctx.Err() != nil {
-		return err
-	}
-	if err != nil {
-		f.seen["storm"] = fmt.Sprintf("%d of %d in %v", len(back), o.services, stormLimit)
-		return nil
-	}
-	var l rig.Latencies
-	for _, c := range back {
-		l = append(l, time.Duration(c.at-t0))
-	}
-	f.add("storm p50", ms(l.Quantile(.5)))
-	f.add("storm all", ms(l.Quantile(1)))
 	return nil
 }

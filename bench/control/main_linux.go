@@ -77,8 +77,7 @@ func bench(ctx context.Context, o *options) error {
 	defer func() { _ = os.RemoveAll(root) }()
 	defer sweep(root)
 	helper := filepath.Join(root, "child")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", helper, "./bench/control/child")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build := exec.CommandContext(ctx, "cc", "-O2", "-Wall", "-static", "-o", helper, "bench/control/child/child.c")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the helper: %w: %s", err, out)
 	}
@@ -99,10 +98,10 @@ func bench(ctx context.Context, o *options) error {
 				wanted  bool
 				measure func(context.Context, *options, *stand, *figures) error
 			}{
-				{"a few services", o.wants("crash") || !c.crashOnly && o.wants("logs") || round == 0 && (o.wants("stop") || o.wants("kill")), func(ctx context.Context, o *options, s *stand, f *figures) error {
+				{"a few services", o.wants("crash") || !c.bare && o.wants("logs") || round == 0 && (o.wants("stop") || o.wants("kill")), func(ctx context.Context, o *options, s *stand, f *figures) error {
 					return few(ctx, o, s, f, round == 0)
 				}},
-				{fmt.Sprintf("%d services", o.services), !c.crashOnly && o.wants("fleet") && round < o.fleets, fleet},
+				{fmt.Sprintf("%d services", o.services), o.wants("fleet") && round < o.fleets, fleet},
 			} {
 				if !set.wanted {
 					continue

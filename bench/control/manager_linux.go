@@ -57,7 +57,7 @@ type manager interface {
 type contestant struct {
 	name, version string
 	make          func(helper string) manager
-	crashOnly     bool
+	bare          bool
 }
 
 // contestants are ours and the peers that this machine has. What is missing is left out, with a word about it.
@@ -96,8 +96,8 @@ func contestants(ctx context.Context, o *options) ([]contestant, error) {
 	}
 	packaged("runit", "runit", func(helper string) manager { return &folders{style: runit, helper: helper} }, "runsvdir", "runsv", "svlogd", "sv")
 	packaged("s6", "s6", func(helper string) manager { return &folders{style: s6, helper: helper} }, "s6-svscan", "s6-supervise", "s6-log", "s6-svc", "s6-svstat")
-	if o.wants("crash") {
-		all = append(all, contestant{name: floorName, version: "this benchmark itself", make: func(string) manager { return &floor{} }, crashOnly: true})
+	if o.wants("crash") || o.wants("fleet") {
+		all = append(all, contestant{name: floorName, version: "this benchmark itself", make: func(string) manager { return &floor{} }, bare: true})
 	}
 	if !wanted("controlcenter") {
 		all = all[1:]

@@ -18,7 +18,7 @@ func report(o *options, all []contestant, res map[string]*figures, noise string,
 	}
 	b.WriteString("\nPrograms: ")
 	contestants := all
-	all = slices.DeleteFunc(slices.Clone(all), func(c contestant) bool { return c.crashOnly })
+	all = slices.DeleteFunc(slices.Clone(all), func(c contestant) bool { return c.bare })
 	for i, c := range all {
 		if i > 0 {
 			b.WriteString("; ")
@@ -42,9 +42,9 @@ func report(o *options, all []contestant, res map[string]*figures, noise string,
 	if o.wants("fleet") {
 		fmt.Fprintf(&b, "### %d services\n\nFrom the start of the supervisor to the last process. Memory and CPU are those of the supervisor with all its helpers, without the services; ours is also an exporter and reads the machine meanwhile. "+
 			"List: by the shortest way there is (HTTP, XML-RPC, `pm2 jlist`, `sv status`, `s6-svstat` for each); command: `controlcenter status`, `supervisorctl status`, `pm2 list`. "+
-			"Storm: all are killed at once; until half, and all, are back.\n\n", o.services)
+			"Storm: all are killed at once; until half, and all, are back. The last row is the floor again: the loop starts them one after another, keeps no log and answers nobody.\n\n", o.services)
 		t := rig.NewTable("", "start s", "processes", "PSS MiB", "idle CPU %", "list p50/p99 ms", "command p50 ms", "storm half/all ms")
-		for _, c := range all {
+		for _, c := range contestants {
 			f := res[c.name]
 			t.Row(c.name, f.cell("start s"), f.cell("processes"), f.cell("pss"), f.cell("idle"), f.cell("list p50", "list p99"), f.cell("command p50"), f.storm())
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -46,12 +47,23 @@ func groupBase(dir string) string {
 	}
 	// Limits need their controllers switched on from above; where that is refused a limit is refused with its reason later.
 	for _, d := range []string{filepath.Dir(base), base} {
-		for _, c := range []string{"+memory", "+pids", "+cpu"} {
-			_ = os.WriteFile(filepath.Join(d, "cgroup.subtree_control"), []byte(c), 0)
-		}
+		passOn(d, "memory", "pids", "cpu")
 	}
 	sweepGroups(base)
 	return base
+}
+
+// passOn switches controllers on for the groups below one. Only those it has are asked for: the kernel takes 10 ms to refuse one.
+func passOn(group string, controllers ...string) {
+	has, err := os.ReadFile(filepath.Join(group, "cgroup.controllers"))
+	if err != nil {
+		return
+	}
+	for _, c := range strings.Fields(string(has)) {
+		if slices.Contains(controllers, c) {
+			_ = writeExisting(filepath.Join(group, "cgroup.subtree_control"), "+"+c)
+		}
+	}
 }
 
 // sweepGroups removes the groups of runs that are over; one that has members cannot be removed.

@@ -169,9 +169,10 @@ func testDaemon(t testing.TB) (*daemonState, []*dto.MetricFamily) {
 		t.Fatal(err)
 	}
 	g := newGroup(ctx)
-	if err := d.openServices(ctx, &c); err != nil {
+	if err := d.openServices(ctx, &c, g); err != nil {
 		t.Fatal(err)
 	}
+	d.knowledge.command = newScanCommand(d)
 	if err := d.openKnowledge(ctx, &c); err != nil {
 		t.Fatal(err)
 	}

@@ -50,7 +50,6 @@ func (d *daemonState) openKnowledge(ctx context.Context, c *config.Config) (err 
 	if err != nil {
 		return fmt.Errorf("knowledge: %w", err)
 	}
-	k.command = &scanCommand{d: d}
 	return nil
 }
 

@@ -22,11 +22,19 @@ import (
 // scanCommand runs knowledge.scan.command as the job kb-scan, which the configuration owns, and has the files read after each of
 // its runs. It implements api.ScanCommand.
 type scanCommand struct {
-	d *daemonState
+	d    *daemonState
+	seen string // the newest run that ended and was followed
 
 	mu       sync.Mutex
 	finished map[string]kb.Job      // runs that ended, by id: their logs need not be read again
 	started  map[string]startedScan // by run, of this process
+}
+
+// newScanCommand must be called before services run: a run that ended while no daemon was there is to be followed too.
+func newScanCommand(d *daemonState) *scanCommand {
+	s := &scanCommand{d: d}
+	s.seen = s.lastEnded()
+	return s
 }
 
 // startedScan is what a run of the command was asked for.
@@ -233,7 +241,6 @@ func (s *scanCommand) Mine(data event.Data) (run string, mine bool) {
 // run has the files read after each run of the command, and starts the command, or a scan where there is none, by the schedules of
 // the tiers.
 func (s *scanCommand) run(ctx context.Context) error {
-	seen := s.lastEnded()
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	looked := time.Now()
@@ -241,8 +248,8 @@ func (s *scanCommand) run(ctx context.Context) error {
 	for {
 		sub := s.d.bus.Subscribe(64, s.Topic())
 		for open := true; open; {
-			if ended := s.lastEnded(); ended != seen {
-				seen = ended
+			if ended := s.lastEnded(); ended != s.seen {
+				s.seen = ended
 				s.rescan(ctx, ended)
 			}
 			due = s.startNext(ctx, due)

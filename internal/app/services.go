@@ -42,13 +42,15 @@ func Build() string {
 	return version.Version + " " + version.GetRevision() + " " + version.BuildDate
 }
 
-// openServices builds the control plane; nothing runs yet. The store must be open.
-func (d *daemonState) openServices(ctx context.Context, c *config.Config) error {
+// openServices builds the control plane. The store must be open: it is locked, so no other daemon has this keeper. Only the
+// keeper's client runs yet, as a keeper takes longest to come up.
+func (d *daemonState) openServices(ctx context.Context, c *config.Config, g *group) error {
 	log := d.log.With("component", "control")
 	dir := filepath.Join(c.Storage.Path, "logs")
 	s := &d.services
 	s.log, s.sampler, s.logs = log, d.sampler, logs.Open(dir)
 	s.keeper = keeper.NewClient(keeper.ClientOptions{Dir: filepath.Join(c.Storage.Path, "keeper"), LogDir: dir, Build: Build(), Binary: d.o.Binary, Log: log})
+	g.run("keeper", s.keeper.Run)
 	var err error
 	if s.notify, err = notifyDir(c.Storage.Path); err != nil {
 		log.Warn("services cannot notify: watchdogs and notify probes will fail", "err", err)
@@ -70,10 +72,9 @@ func (d *daemonState) openServices(ctx context.Context, c *config.Config) error 
 // maxLogs bounds all rotated logs together; each service has its own, smaller bounds.
 const maxLogs = 20 << 30
 
-// runServices starts the parts of the control plane.
+// runServices starts the other parts of the control plane.
 func (d *daemonState) runServices(g *group) {
 	s := &d.services
-	g.run("keeper", s.keeper.Run)
 	g.run("control", func(ctx context.Context) error {
 		err := s.manager.Run(ctx)
 		_ = os.Remove(s.notify) // stays while there are sockets in it, of services that go on

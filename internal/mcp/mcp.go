@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -30,25 +31,32 @@ type Options struct {
 
 // Handlers are the HTTP forms of the two servers: POST one JSON-RPC message, get its answer as JSON.
 type Handlers struct {
-	read, operate http.Handler
-	acting        map[string]bool
+	read, operate func() http.Handler
+	acting        map[string]bool // complete once operate was called
 }
 
-// New builds the servers.
+// New prepares the servers. Each is built when it is first needed: the schemas of its tools take 10 ms.
 func New(o Options) *Handlers {
 	o.acting = map[string]bool{}
-	return &Handlers{o.handler(false), o.handler(true), o.acting}
+	return &Handlers{
+		sync.OnceValue(func() http.Handler { return o.handler(false) }),
+		sync.OnceValue(func() http.Handler { return o.handler(true) }),
+		o.acting,
+	}
 }
 
 // Acts says whether a tool changes something.
-func (h *Handlers) Acts(tool string) bool { return h.acting[tool] }
+func (h *Handlers) Acts(tool string) bool {
+	h.operate()
+	return h.acting[tool]
+}
 
 // For returns the handler of a caller that may start and stop services, or only read.
 func (h *Handlers) For(operate bool) http.Handler {
 	if operate {
-		return h.operate
+		return h.operate()
 	}
-	return h.read
+	return h.read()
 }
 
 const instructions = `Control Center on this machine: live numbers of the machine, its managed services and jobs with their logs, and a knowledge base
