@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -60,20 +61,33 @@ type appender interface{ appendJSON(b []byte) []byte }
 // written is a body that may be encoded already, even compressed. What it holds must be plain.
 type written interface{ written() []byte }
 
-// marshalJSON writes the body of an answer.
+// bodies are buffers for encoded answers: growing one for each would make most of the garbage of a busy client.
+var bodies = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxPooledBody is what a buffer may hold to be used again; few answers are larger.
+const maxPooledBody = 1 << 20
+
+// marshalJSON writes the body of an answer. w must not keep what is written to it.
 func marshalJSON(w io.Writer, v any) error {
-	var text []byte
 	if b, ok := v.(written); ok && b.written() != nil {
 		if _, err := w.Write(b.written()); err != nil {
 			return fmt.Errorf("write body: %w", err)
 		}
 		return nil
 	}
+	pooled := bodies.Get().(*[]byte)
+	text := (*pooled)[:0]
+	defer func() {
+		if cap(text) <= maxPooledBody {
+			*pooled = text
+			bodies.Put(pooled)
+		}
+	}()
 	if a, ok := v.(appender); ok {
-		text = append(a.appendJSON(nil), '\n')
+		text = append(a.appendJSON(text), '\n')
 	} else {
-		var buf bytes.Buffer
-		enc := json.NewEncoder(&buf)
+		buf := bytes.NewBuffer(text)
+		enc := json.NewEncoder(buf)
 		enc.SetEscapeHTML(false) // the content type and nosniff say that it is no page
 		if err := enc.Encode(v); err != nil {
 			return fmt.Errorf("encode body: %w", err)
