@@ -25,7 +25,7 @@ func report(o *options, all []contestant, res map[string]*figures, noise string,
 		}
 		fmt.Fprintf(&b, "%s (%s)", c.name, c.version)
 	}
-	fmt.Fprintf(&b, ".\n\nAll run the same small program. Figures are medians of %d runs (%d of the many services), the supervisors taking turns (%v in all). Each keeps the output of every service "+
+	fmt.Fprintf(&b, ".\n\nAll run the same small program in C (one that brings a runtime takes longer to come and go than a supervisor to see it). Figures are medians of %d runs (%d of the many services), the supervisors taking turns (%v in all). Each keeps the output of every service "+
 		"in a log of its own, rotated at %d MB where it can: runit and s6 with a logger a service, which is counted with them.\n\n",
 		o.runs, min(o.runs, o.fleets), took.Round(time.Second), rotateAt/1_000_000)
 
