@@ -152,11 +152,17 @@ func (b *Base) Run(ctx context.Context) error {
 		b.log.Error("first scan", "err", err)
 	}
 	var tidy <-chan time.Time
-	for {
+	for first := true; ; {
 		for j := b.next(); j != nil; j = b.next() {
 			b.work(ctx, j)
 			if ctx.Err() != nil {
 				return nil
+			}
+			if first {
+				first = false
+				if rows := b.cat.ordered(byFolder); b.cat.shadows.files.Load() <= wholeMost {
+					wg.Go(func() { b.warm(ctx, rows) })
+				}
 			}
 			if t := tidyTime(j.snapshot()); t != nil {
 				tidy = t

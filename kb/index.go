@@ -55,7 +55,6 @@ type BleveIndex struct {
 	workers int
 	store   *scorch.Scorch
 	queue   *bleveindex.AnalysisQueue
-	fuzzy   fuzzyBuilders
 
 	applying sync.Mutex
 	applied  atomic.Int64 // Unix nanoseconds of the last batch; 0 = never

@@ -2,16 +2,13 @@ package kb
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
-	"sync"
 	"unicode/utf8"
 
 	segment "github.com/blevesearch/scorch_segment_api/v2"
-	"github.com/blevesearch/vellum/levenshtein"
 )
 
 // candidate is a term that a word may stand for.
@@ -21,15 +18,21 @@ type candidate struct {
 	edits int
 }
 
-// expand runs over the terms of a field between two keys, all if they are nil, and collects those that an automaton takes.
-func (s *search) expand(field string, a segment.Automaton, from, to []byte, found map[string]*candidate) error {
+// expand runs over the terms of a field between two keys, all if they are nil, and collects those that an automaton takes. near
+// makes one for each goroutine; nil takes all.
+func (s *search) expand(field string, near func() *nearWords, from, to []byte, found map[string]*candidate) error {
 	bySegment := make([][]candidate, len(s.segs))
-	err := s.spread(s.workers(s.docs > docsAlone), func(_, seg int) error {
+	workers := s.workers(s.docs > docsAlone)
+	automata := make([]segment.Automaton, workers)
+	err := s.spread(workers, func(worker, seg int) error {
 		d, err := s.segs[seg].dict(field)
 		if err != nil {
 			return err
 		}
-		it := iterateTerms(d, a, from, to)
+		if near != nil && automata[worker] == nil {
+			automata[worker] = near()
+		}
+		it := iterateTerms(d, automata[worker], from, to)
 		var list segment.PostingsList // used again: a short prefix stands for a hundred thousand terms
 		for n := 0; ; n++ {
 			e, err := it.Next()
@@ -100,20 +103,16 @@ func (s *search) near(field, text string, edits int) ([]slotTerm, error) {
 }
 
 func (s *search) nearTerms(field, text string, edits int, found map[string]*candidate) error {
-	dfa, err := s.x.fuzzy.dfa(text, edits)
-	if err != nil {
-		return err
-	}
-	if dfa == nil {
+	a := newNearWords(text, edits)
+	if a == nil {
 		return nil
 	}
 	near := map[string]*candidate{}
-	if err := s.expand(field, dfa, nil, nil, near); err != nil {
+	if err := s.expand(field, func() *nearWords { return newNearWords(text, edits) }, nil, nil, near); err != nil {
 		return err
 	}
 	for term, c := range near {
-		_, d := dfa.MatchAndDistance(term)
-		c.edits = int(d)
+		c.edits = a.distanceTo(term)
 		found[term] = c
 	}
 	return nil
@@ -171,28 +170,4 @@ func (s *search) containing(field, text string, found map[string]*candidate) err
 		}
 	}
 	return nil
-}
-
-// fuzzyBuilders make automata that take the words within some edits of a word. They are made when first needed.
-type fuzzyBuilders struct {
-	once [2]sync.Once
-	b    [2]*levenshtein.LevenshteinAutomatonBuilder
-	err  [2]error
-}
-
-// dfa returns an automaton; nil for a text that it cannot be made for.
-func (f *fuzzyBuilders) dfa(text string, edits int) (*levenshtein.DFA, error) {
-	i := min(max(edits, 1), 2) - 1
-	f.once[i].Do(func() { f.b[i], f.err[i] = levenshtein.NewLevenshteinAutomatonBuilder(uint8(i+1), true) })
-	if f.err[i] != nil {
-		return nil, fmt.Errorf("make automaton of edits: %w", f.err[i])
-	}
-	dfa, err := f.b[i].BuildDfa(text, uint8(i+1))
-	if errors.Is(err, levenshtein.ErrTooManyStates) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("make automaton for %q: %w", text, err)
-	}
-	return dfa, nil
 }

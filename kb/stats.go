@@ -41,7 +41,10 @@ func (b *Base) Stats(ctx context.Context) (Stats, error) {
 	for _, k := range kinds() {
 		s.ByType[k] = 0
 	}
-	c := b.countRows(time.Now())
+	b.mu.Lock()
+	s.Scanning = b.current != nil || len(b.queue) > 0 // as it was before the counts: with none they are exact
+	b.mu.Unlock()
+	c := b.countRows(time.Now(), s.Scanning)
 	s.TotalFiles, s.TotalBytes, s.TotalInsights, s.TotalVideos, s.Recent7d = c.TotalFiles, c.TotalBytes, c.TotalInsights, c.TotalVideos, c.Recent7d
 	for from, to := range map[*map[string]int]map[string]int{&c.ByAgent: s.ByAgent, &c.ByCategory: s.ByCategory, &c.ByType: s.ByType, &c.ByStatus: s.ByStatus, &c.Confidence: s.Confidence} {
 		maps.Copy(to, *from)
@@ -52,7 +55,6 @@ func (b *Base) Stats(ctx context.Context) (Stats, error) {
 	s.Generation, s.Degraded = b.Generation()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s.Scanning = b.current != nil || len(b.queue) > 0
 	for reason, n := range b.rejected {
 		s.Rejected[reason] = n
 	}
@@ -98,21 +100,22 @@ func confidenceBand(packed uint16) string {
 	return "low"
 }
 
-// statsCache keeps the counts, which take some 40 ms for 100,000 files, until something changes or a minute has passed.
+// statsCache keeps the counts, which take some 40 ms for 100,000 files, until something changes or a minute has passed. A scan
+// changes something all the time: until its end they may be a second old.
 type statsCache struct {
 	version uint64
-	minute  int64
+	at      time.Time
 	counts  *Stats // never changed
 }
 
-func (b *Base) countRows(now time.Time) *Stats {
-	version, minute := b.cat.currentVersion(), now.Unix()/60
+func (b *Base) countRows(now time.Time, scanning bool) *Stats {
+	version := b.cat.currentVersion()
 	b.mu.Lock()
-	if k := b.counted; k.counts != nil && k.version == version && k.minute == minute {
-		b.mu.Unlock()
-		return k.counts
-	}
+	last := b.counted
 	b.mu.Unlock()
+	if last.counts != nil && last.at.Unix()/60 == now.Unix()/60 && (last.version == version || scanning && now.Sub(last.at) < time.Second) {
+		return last.counts
+	}
 	s := &Stats{ByAgent: map[string]int{}, ByType: map[string]int{}, ByCategory: map[string]int{}, ByStatus: map[string]int{}, Confidence: map[string]int{}}
 	week := now.Add(-7 * 24 * time.Hour).UnixNano()
 	videos := map[uint64]struct{}{}
@@ -135,6 +138,6 @@ func (b *Base) countRows(now time.Time) *Stats {
 	s.TotalVideos = len(videos)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.counted = statsCache{version, minute, s}
+	b.counted = statsCache{version, now, s}
 	return s
 }

@@ -3,6 +3,7 @@ package kb
 import (
 	linked "container/list"
 	"context"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -23,7 +24,18 @@ type shownTexts struct {
 	bytes int
 }
 
-type textKey struct{ root, path, hash string }
+// textKey is a content at a place. The hash is the half of it that rows have.
+type textKey struct {
+	root, path string
+	hash       [16]byte
+}
+
+func textKeyOf(d *Document) textKey {
+	k := textKey{root: d.Root, path: d.Path}
+	sum, _ := hex.DecodeString(d.Hash) // none: nothing has that
+	copy(k.hash[:], sum)
+	return k
+}
 
 type keptText struct {
 	textKey
@@ -32,7 +44,7 @@ type keptText struct {
 }
 
 func (k *keptText) size() int {
-	n := len(k.text) + len(k.root) + len(k.path) + len(k.hash) + 200
+	n := len(k.text) + len(k.root) + len(k.path) + 200
 	for i := range k.said {
 		n += len(k.said[i].Text) + 32
 	}
@@ -71,10 +83,17 @@ func (t *shownTexts) put(k *keptText) {
 	}
 }
 
+// full says that what comes next takes the place of something.
+func (t *shownTexts) full() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.bytes > textsMost*15/16
+}
+
 // Text returns what people read of a document, as the index has it: as the record knows the file, else from the file as it is
 // now. Errors: [ErrNotFound], and a [RejectError] for a file that cannot be read any more.
 func (b *Base) Text(_ context.Context, d *Document) (string, error) {
-	k, err := b.shown(d.ID, textKey{d.Root, d.Path, d.Hash}, d.Size)
+	k, err := b.shown(d.ID, textKeyOf(d), d.Size)
 	if err != nil {
 		return "", err
 	}
@@ -108,12 +127,16 @@ func (b *Base) shown(id string, key textKey, size int64) (*keptText, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", key.path, rejectionOf(err))
 	}
+	if r := b.cat.byID(id); r != nil && r.root == key.root && r.path() == key.path {
+		file := TextFile{base: b, row: r}
+		file.learn(f, fromUTF16(data))
+	}
 	p, err := Parse(Input{Root: key.root, Path: key.path, Data: data, textOnly: true})
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", key.path, err)
 	}
 	k := &keptText{key, p.Text, p.Segments}
-	if p.Hash == key.hash {
+	if textKeyOf(&p.Document) == key {
 		b.texts.put(k)
 	}
 	return k, nil

@@ -47,14 +47,14 @@ func TestTextsOfPreviewsAreBoundedAndOfTheRecord(t *testing.T) {
 	}
 	var kept shownTexts
 	for i := range 1000 {
-		kept.put(&keptText{textKey{"main", fmt.Sprint(i), "x"}, strings.Repeat("x", 5_000), []Segment{{Text: strings.Repeat("x", 5_000)}}})
+		kept.put(&keptText{textKey{root: "main", path: fmt.Sprint(i)}, strings.Repeat("x", 5_000), []Segment{{Text: strings.Repeat("x", 5_000)}}})
 	}
-	kept.put(&keptText{textKey{"main", "large", "x"}, strings.Repeat("x", textsMost/2), nil})
+	kept.put(&keptText{textKey{root: "main", path: "large"}, strings.Repeat("x", textsMost/2), nil})
 	size := 0
 	for _, e := range kept.at {
 		size += e.Value.(*keptText).size()
 	}
-	if _, ok := kept.get(textKey{"main", "999", "x"}); !ok || size != kept.bytes || size > textsMost || kept.used.Len() != len(kept.at) || len(kept.at) < 300 {
+	if _, ok := kept.get(textKey{root: "main", path: "999"}); !ok || size != kept.bytes || size > textsMost || kept.used.Len() != len(kept.at) || len(kept.at) < 300 {
 		t.Errorf("%d texts of %d bytes, counted %d; the last is there: %v", len(kept.at), size, kept.bytes, ok)
 	}
 }

@@ -12,7 +12,7 @@ const manyFiles = 2_000
 // scan lets garbage grow to as much as is in use, but all of it together not far beyond scanMemory.
 const (
 	scanGarbage = 100 // percent
-	scanMemory  = 304 << 20
+	scanMemory  = 336 << 20
 	scanSpare   = 192 << 20 // where much is in use already
 )
 

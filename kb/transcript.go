@@ -14,7 +14,7 @@ import (
 // transcript beside it; nil = there is none. Errors: those of [Base.Text].
 func (b *Base) Segments(ctx context.Context, d *Document) ([]Segment, error) {
 	if d.Type == "transcript" {
-		k, err := b.shown(d.ID, textKey{d.Root, d.Path, d.Hash}, d.Size)
+		k, err := b.shown(d.ID, textKeyOf(d), d.Size)
 		if err != nil {
 			return nil, err
 		}
