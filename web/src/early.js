@@ -1,4 +1,6 @@
 ;(function () {
+  // React makes some errors while it is loaded; each has the engine read the source once more for the places in it. main.tsx ends that.
+  Error.stackTraceLimit = 0
   var s = null
   try { s = localStorage.getItem('controlcenter-theme') } catch (e) { /* storage is switched off */ }
   if (s !== 'light' && s !== 'dark') s = matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'

@@ -13,6 +13,8 @@ import { theme } from './theme'
 import './styles/mantine.css'
 import './styles/tokens.css'
 
+Error.stackTraceLimit = 10
+
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? ''
 
 live.onEvents = () => void queryClient.invalidateQueries({ queryKey: ['events'] })
