@@ -74,6 +74,7 @@ type Base struct {
 	agents   []Agent
 	related  relatedCache
 	counted  statsCache
+	begun    bool // the scan of the start is queued
 	queue    []*running
 	current  *running
 	watcher  *watcher
@@ -151,6 +152,9 @@ func (b *Base) Run(ctx context.Context) error {
 	if _, _, err := b.Scan(ctx, ScanRequest{Trigger: "start"}); err != nil {
 		b.log.Error("first scan", "err", err)
 	}
+	b.mu.Lock()
+	b.begun = true
+	b.mu.Unlock()
 	var tidy <-chan time.Time
 	for first := true; ; {
 		for j := b.next(); j != nil; j = b.next() {

@@ -24,7 +24,7 @@ type Stats struct {
 	Status        string         `json:"kb_status"`     // active, empty
 	Generation    uint64         `json:"generation"`
 	Degraded      bool           `json:"degraded"` // the index is being made again
-	Scanning      bool           `json:"scanning"`
+	Scanning      bool           `json:"scanning"` // or about to, right after the start
 	Held          []Held         `json:"held"`
 	Rejected      map[Reason]int `json:"rejected_by_reason"` // of the last complete scan of this process
 }
@@ -42,7 +42,7 @@ func (b *Base) Stats(ctx context.Context) (Stats, error) {
 		s.ByType[k] = 0
 	}
 	b.mu.Lock()
-	s.Scanning = b.current != nil || len(b.queue) > 0 // as it was before the counts: with none they are exact
+	s.Scanning = !b.begun && len(b.o.Roots) > 0 || b.current != nil || len(b.queue) > 0 // as it was before the counts: with none they are exact
 	b.mu.Unlock()
 	c := b.countRows(time.Now(), s.Scanning)
 	s.TotalFiles, s.TotalBytes, s.TotalInsights, s.TotalVideos, s.Recent7d = c.TotalFiles, c.TotalBytes, c.TotalInsights, c.TotalVideos, c.Recent7d

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+
+	"controlcenter/internal/store"
 )
 
 // TestASmallBaseIsReadAfterTheStart: what the first search shows, and what it looks for as it stands, is in memory by then.
@@ -39,4 +41,30 @@ func TestASmallBaseIsReadAfterTheStart(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestStatsTellOfTheScanThatIsToCome: who asks right after a start must not take the counts of the last run for those of today.
+func TestStatsTellOfTheScanThatIsToCome(t *testing.T) {
+	for _, c := range []struct {
+		roots []Root
+		want  bool
+	}{{[]Root{{ID: "main", Path: t.TempDir()}}, true}, {nil, false}} {
+		st, err := store.Open(t.Context(), store.Options{Dir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer st.Close()
+		index, err := openLogIndex(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer index.f.Close()
+		b, err := New(Options{Store: st, Index: index, Roots: c.roots})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, err := b.Stats(t.Context()); err != nil || s.Scanning != c.want {
+			t.Errorf("%d folders, before anything runs: scanning %v, %v", len(c.roots), s.Scanning, err)
+		}
+	}
 }
