@@ -36,9 +36,9 @@ test('how far a scan is, is told while it goes on', async () => {
   await page.evaluate(() => { // every state of the card, however short
     window.told = []
     const look = () => {
-      const text = document.querySelector('[data-testid="scan-progress"]')?.textContent
-      const share = document.querySelector('[data-testid="scan-progress"] [role="meter"]')?.getAttribute('aria-valuenow')
-      if (text) window.told.push([text, Number(share)])
+      const card = document.querySelector('[data-testid="scan-progress"]')
+      const share = card?.querySelector('[role="meter"]')?.getAttribute('aria-valuenow')
+      if (card) window.told.push([card.textContent, Number(share), card.closest('[aria-label]').getAttribute('aria-label')])
     }
     new MutationObserver(look).observe(document.querySelector('main'), { childList: true, subtree: true, characterData: true, attributes: true })
   })
@@ -49,9 +49,13 @@ test('how far a scan is, is told while it goes on', async () => {
   await page.getByTestId('scan-progress').waitFor({ state: 'detached' }) // told of the end, too
   await page.getByRole('row').nth(1).getByText('completed').waitFor()
   const told = await page.evaluate(() => window.told)
-  const steps = told.filter(([text, share]) => share > 0 && share < 100 && / read/.test(text)).map(([, share]) => share)
-  assert.ok(steps.length > 0, `no step between none and all: ${JSON.stringify(told.slice(0, 5))}`)
-  assert.deepEqual(steps, [...steps].sort((a, b) => a - b), 'it only rises')
+  // The look at new folders that follows the first scan may still be under way: each scan has its own card.
+  const scans = Map.groupBy(told.filter(([text, share]) => share > 0 && share < 100 && / read/.test(text)), ([, , label]) => label)
+  assert.ok(scans.size > 0, `no step between none and all: ${JSON.stringify(told.slice(0, 5))}`)
+  for (const [label, states] of scans) {
+    const steps = states.map(([, share]) => share)
+    assert.deepEqual(steps, [...steps].sort((a, b) => a - b), `${label}: it only rises`)
+  }
   assert.deepEqual(faults, [])
   await page.close()
 })
