@@ -135,15 +135,9 @@ func (s *services) lines(id string, visit func(stream, text string)) {
 func (s *services) records(id string, visit func(stream, text string), torn func(text string)) {
 	s.t.Helper()
 	open := map[string]string{}
-	files, _ := filepath.Glob(filepath.Join(s.dir, "logs", id+".*"))
-	slices.Sort(files) // digits sort before "log"
-	for _, name := range files {
-		f, err := os.Open(name)
-		if err != nil {
-			s.t.Fatal(err)
-		}
+	for _, f := range s.openLog(id) {
 		var r io.Reader = f
-		if strings.HasSuffix(name, ".zst") {
+		if strings.HasSuffix(f.Name(), ".zst") {
 			z, err := zstd.NewReader(f)
 			if err != nil {
 				s.t.Fatal(err)
@@ -166,6 +160,39 @@ func (s *services) records(id string, visit func(stream, text string), torn func
 		}
 		_ = f.Close()
 	}
+}
+
+// openLog opens the files of a service's log, oldest first, each part once, as they were at one moment: the keeper may rotate and the
+// daemon pack meanwhile.
+func (s *services) openLog(id string) []*os.File {
+	s.t.Helper()
+	list := func() (names []string) {
+		all, _ := filepath.Glob(filepath.Join(s.dir, "logs", id+".*"))
+		slices.Sort(all) // digits sort before "log"
+		for _, name := range all {
+			if !strings.HasSuffix(name, ".tmp") && !slices.Contains(all, name+".zst") { // not finished; there in its packed form
+				names = append(names, name)
+			}
+		}
+		return names
+	}
+	var files []*os.File
+	waitFor(s.t, "the log of "+id+" stays as it is while it is opened", func() bool {
+		for _, f := range files {
+			_ = f.Close()
+		}
+		files = files[:0]
+		names := list()
+		for _, name := range names {
+			f, err := os.Open(name)
+			if err != nil {
+				return false
+			}
+			files = append(files, f)
+		}
+		return slices.Equal(list(), names)
+	}, func() string { return strings.Join(list(), " ") })
+	return files
 }
 
 // copies watches, until the returned function is called, that no service is ever there twice: two runs of it alive at once.

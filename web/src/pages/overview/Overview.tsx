@@ -8,10 +8,14 @@ import { bytes, bytesExact, number, percent, percentExact, rate } from '../../fo
 import { COLUMNS, type Column } from '../../live/reduce'
 import { useCurves, useLive } from '../../live/store'
 import { alertsQuery, busiestQuery, eventsQuery, statsQuery } from '../../queries'
+import { averages } from './averages'
 import { Cores } from './Cores'
 import { Alerts, Events, Services } from './lists'
 import { Busiest, Disks, Network, Sensors } from './parts'
 import s from './overview.module.css'
+
+const SPARK = 300 // seconds in the small curve of a number
+const STEP = 10 // seconds to a point of it: it is no wider than twice as many pixels
 
 const index = (c: Column) => COLUMNS.indexOf(c) + 1
 
@@ -37,7 +41,7 @@ function Numbers() {
   const system = useLive((l) => l.system)
   const services = useLive((l) => l.services)
   const { ring } = useCurves()
-  const spark = (c: Column, max?: number) => <Sparkline values={ring.column(index(c)).subarray(-150)} max={max} />
+  const spark = (c: Column, max?: number) => <Sparkline values={averages(ring.column(0), ring.column(index(c)), SPARK, STEP)} max={max} />
   if (!system) {
     return <div className={s.stats}>{['CPU', 'Memory', 'Disk', 'Network', 'Load', 'Services'].map((label) => <Stat key={label} label={label} value={<Skeleton width={84} height={24} />} note={<Skeleton width={120} height={12} />} />)}</div>
   }
