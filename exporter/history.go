@@ -61,6 +61,7 @@ type History struct {
 	values   [][]float32 // column, point
 	cores    [][]float32 // core, point: percent
 	n, next  int
+	services serviceRing
 }
 
 // Curves are what [History.Since] returns: parallel slices, oldest first.
@@ -72,7 +73,7 @@ type Curves struct {
 }
 
 func newHistory(interval time.Duration) *History {
-	h := &History{columns: historyColumns()}
+	h := &History{columns: historyColumns(), services: newServiceRing()}
 	h.reset(interval)
 	return h
 }
@@ -93,6 +94,7 @@ func (h *History) reset(interval time.Duration) {
 func (h *History) add(s *Snapshot) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.services.add(s.At, Get[Processes](s))
 	i := h.next
 	h.times[i] = s.At.UnixMilli()
 	for c, col := range h.columns {
@@ -123,11 +125,7 @@ func (h *History) Since(from time.Time) Curves {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	c := Curves{Interval: h.interval, Values: make(map[string][]float32, len(h.columns)), Times: []int64{}, Cores: [][]float32{}}
-	size := len(h.times)
-	first, n := (h.next-h.n+size)%size, h.n
-	for n > 0 && h.times[first] < from.UnixMilli() {
-		first, n = (first+1)%size, n-1
-	}
+	first, n := youngest(h.times, h.next, h.n, from)
 	c.Times = unroll(h.times, first, n)
 	for i, col := range h.columns {
 		c.Values[col.name] = unroll(h.values[i], first, n)
@@ -136,6 +134,15 @@ func (h *History) Since(from time.Time) Curves {
 		c.Cores = append(c.Cores, unroll(core, first, n))
 	}
 	return c
+}
+
+// youngest returns where the points of a ring that are not older than from begin, and how many they are.
+func youngest(times []int64, next, n int, from time.Time) (first, count int) {
+	first = (next - n + len(times)) % len(times)
+	for n > 0 && times[first] < from.UnixMilli() {
+		first, n = (first+1)%len(times), n-1
+	}
+	return first, n
 }
 
 func unroll[E any](ring []E, first, n int) []E {

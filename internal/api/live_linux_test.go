@@ -45,6 +45,16 @@ func TestUsageOfServicesIsBySum(t *testing.T) {
 	if services, ok := m["services"].(map[string]any); !ok || m["timestamp"] == nil {
 		t.Errorf("got %v %v", services, m)
 	}
+	if m["history"] != nil {
+		t.Errorf("a past that nobody asked for: %v", m["history"])
+	}
+	past, _ := p.want(200, "GET", "/api/services/usage?since=900", "")["history"].(map[string]any)
+	if _, ok := past["timestamps"].([]any); !ok {
+		t.Errorf("the past is %v", past)
+	}
+	for _, wrong := range []string{"0", "901", "yesterday"} {
+		wantProblem(t, p.get("/api/services/usage?since="+wrong), 422, "since")
+	}
 	s := start(t, nil, nil)
 	wantProblem(t, s.get("/api/services/usage"), 503, "controls no services")
 }

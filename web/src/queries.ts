@@ -24,8 +24,6 @@ export const eventsQuery = (limit: number) => queryOptions({
   refetchInterval: 30_000, // the live view asks at once when something happened to a service
 })
 
-export const usageQuery = queryOptions({ queryKey: ['services', 'usage'], queryFn: () => unwrap(api.GET('/api/services/usage')), refetchInterval: 5_000 })
-
 export type Alert = Schemas['AlertRow']
 
 /** Alerts of this server. */

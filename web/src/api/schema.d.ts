@@ -1467,7 +1467,7 @@ export interface paths {
         };
         /**
          * Processor and memory of each service
-         * @description Sums over the processes of each service, from the newest reading of all processes.
+         * @description Sums over the processes of each service, from the newest reading of all processes; with since also those of the last 15 minutes.
          */
         get: operations["get-api-services-usage"];
         put?: never;
@@ -4951,6 +4951,12 @@ export interface components {
             /** Format: int64 */
             threads: number;
         };
+        ServiceLoadCurve: {
+            /** @description 100 = one core */
+            cpu_percent: (number | null)[];
+            /** @description Resident bytes */
+            memory: (number | null)[];
+        };
         ServiceLogs: {
             compress?: string;
             /** Format: int64 */
@@ -5245,6 +5251,8 @@ export interface components {
             type: string;
         };
         ServicesUsageBody: {
+            /** @description When since was given */
+            history?: components["schemas"]["ServicesUsageHistory"];
             /** @description By name; only those with a process */
             services: {
                 [key: string]: components["schemas"]["ServiceLoad"];
@@ -5255,6 +5263,14 @@ export interface components {
              * @description Of the reading of the processes
              */
             timestamp: string;
+        };
+        ServicesUsageHistory: {
+            /** @description By name; those that had a process in the last 15 minutes */
+            services: {
+                [key: string]: components["schemas"]["ServiceLoadCurve"];
+            };
+            /** @description Unix milliseconds, rising; 5 s apart while somebody reads, up to 30 s else */
+            timestamps: number[];
         };
         SessionInputBody: {
             /** @description Of POST /api/auth/codes, instead of user and password */
@@ -8978,7 +8994,10 @@ export interface operations {
     };
     "get-api-services-usage": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description With the past too: seconds back (1 to 900), or an RFC 3339 time */
+                since?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;

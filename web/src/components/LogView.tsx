@@ -73,7 +73,7 @@ export function LogView({ label, buffer, version, height = '60dvh', empty, side,
         <Button size="xs" variant={wrap ? 'light' : 'subtle'} color={wrap ? undefined : 'gray'} aria-pressed={wrap} leftSection={<Icon name="wrap" size={14} />} onClick={() => set({ [`${prefix}wrap`]: wrap ? null : '1' })}>wrap</Button>
         <Button size="xs" variant={follow ? 'light' : 'subtle'} color={follow ? undefined : 'gray'} aria-pressed={follow} onClick={() => setFollow(!follow)}>follow</Button>
         {side}
-        <span className={s.count}>{number(total)} lines{buffer.dropped ? `, ${number(buffer.dropped)} older not kept here` : ''}</span>
+        <span className={s.count}>{number(total)} {total === 1 ? 'line' : 'lines'}{buffer.dropped ? `, ${number(buffer.dropped)} older not kept here` : ''}</span>
       </div>
       <div className={s.holder}>
         {total === 0 ? (empty ?? <EmptyState icon="logs" title={find || stream ? 'No line matches' : 'No lines yet'} />) : (

@@ -43,7 +43,9 @@ const soon = (path: string) => {
 function NavLinks({ className }: { className?: string }) {
   const [path] = useLocation()
   const services = useLive((l) => l.services)
-  const bad = services?.filter((x) => x.status === 'error').length ?? 0
+  const failed = services?.filter((x) => x.status === 'error') ?? []
+  const jobs = failed.filter((x) => x.type === 'job').length
+  const bad: Partial<Record<string, number>> = { services: failed.length - jobs, jobs } // each where its page has it
   return (
     <ul className={className}>
       {NAV.map((p) => {
@@ -53,7 +55,7 @@ function NavLinks({ className }: { className?: string }) {
             <Link href={p.path} aria-current={here ? 'page' : undefined} title={p.title} {...soon(p.path)}>
               <Icon name={p.icon} />
               <span>{p.title}</span>
-              {p.id === 'services' && bad > 0 ? <span className={`${s.count}`} data-bad>{bad}<span className="hidden-text"> failed</span></span> : null}
+              {bad[p.id] ? <span className={s.count} data-bad>{bad[p.id]}<span className="hidden-text"> failed</span></span> : null}
             </Link>
           </li>
         )

@@ -43,7 +43,7 @@ test('a search finds what stands in a rotated, compressed file', async () => {
   await page.getByRole('textbox', { name: 'Search the whole log' }).fill('NUMBER 7 of')
   await press(page, 'Search')
   await log(page).getByText('number 7 of the run').waitFor()
-  await page.getByText('1 lines', { exact: true }).waitFor()
+  await page.getByText('1 line', { exact: true }).waitFor()
   assert.match(page.url(), /q=NUMBER\+7\+of/)
   await page.close()
 })
@@ -77,7 +77,7 @@ test('what is shown is downloaded: all of it, or what was searched for', async (
 test('a level chooses among all lines of the log, those of rotated files too', async () => {
   const page = await open('/services/demo-rotated?level=warn')
   await log(page).getByText('WARNING: the first of all').waitFor()
-  await page.getByText('1 lines', { exact: true }).waitFor()
+  await page.getByText('1 line', { exact: true }).waitFor()
   await press(page, 'level: warn+')
   await page.getByRole('menuitem', { name: 'Errors' }).click()
   await page.getByText('No line is so grave').waitFor()
@@ -116,7 +116,7 @@ test('a long line goes on in the next, and back, by an address too', async () =>
 
 test('it is held still while one reads what was, and goes on', async () => {
   const page = await open('/services/demo-lines')
-  const count = async () => Number((await page.getByText(/^[\d,]+ lines/).innerText()).replace(/\D/g, ''))
+  const count = async () => Number((await page.getByText(/^[\d,]+ lines?/).innerText()).replace(/\D/g, ''))
   const inSight = () => log(page).evaluate((e) => {
     const place = e.getBoundingClientRect()
     return [...e.querySelectorAll('[data-index]')].filter((l) => l.getBoundingClientRect().top >= place.top && l.getBoundingClientRect().bottom <= place.bottom).map((l) => l.textContent)
@@ -148,18 +148,18 @@ test('it is held still while one reads what was, and goes on', async () => {
 test('filters of the lines have an address, of the log and of a run', async () => {
   const page = await open('/services/demo-wide?stream=stderr&find=short')
   await log(page).locator('mark', { hasText: 'short' }).waitFor()
-  await page.getByText('1 lines', { exact: true }).waitFor()
+  await page.getByText('1 line', { exact: true }).waitFor()
   assert.equal(await pressed(page, 'stderr'), 'true')
   await press(page, 'all')
   await page.getByText('3 lines', { exact: true }).waitFor()
   assert.equal(new URL(page.url()).search, '?find=short')
   await page.getByRole('textbox', { name: 'Filter lines' }).fill('another short')
-  await page.getByText('1 lines', { exact: true }).waitFor()
+  await page.getByText('1 line', { exact: true }).waitFor()
   assert.equal(new URL(page.url()).searchParams.get('find'), 'another short')
 
   const { id } = (await server.api('/api/services/demo-wide/runs')).body.runs[0]
   await page.goto(`${server.url}/services/demo-wide?tab=runs&run=${id}&run-find=breath`)
-  await page.getByRole('dialog').getByText('1 lines', { exact: true }).waitFor()
+  await page.getByRole('dialog').getByText('1 line', { exact: true }).waitFor()
   await page.keyboard.press('Escape')
   await page.getByRole('dialog').waitFor({ state: 'detached' })
   assert.equal(new URL(page.url()).search, '?tab=runs')

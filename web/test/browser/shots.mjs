@@ -14,12 +14,12 @@ const SHOTS = [
   ['service', '/services/photo-worker', (page) => page.getByRole('log').getByText('resized').first().waitFor()],
   ['service-runs', '/services/mail-fetcher?tab=runs', text('75')],
   ['services-graph', '/services?tab=graph', (page) => page.getByTestId('graph-words').waitFor()],
-  ['service-edit', '/services/photo-worker?edit=1', (page) => page.getByRole('dialog').waitFor()],
+  ['service-edit', '/services/album-copies?edit=1', (page) => page.getByRole('dialog').getByLabel('Description').waitFor()],
   ['jobs', '/jobs', text('every day at 03:00')],
   ['processes', '/processes', text('controlcenter')],
   ['ports', '/ports', text('photo-site')],
   ['knowledge', '/knowledge?q=light', (page) => page.getByTestId('hits').waitFor()],
-  ['knowledge-file', async (stage) => `/knowledge?file=${(await (await fetch(stage.url + '/api/knowledge/search?query=' + encodeURIComponent('ip-adapter has:insight'))).json()).results[0].id}`, text('the whole file')],
+  ['knowledge-file', async (stage) => `/knowledge?file=${(await (await fetch(stage.url + '/api/knowledge/search?query=' + encodeURIComponent('ip-adapter has:insight'))).json()).results[0].id}`, text('Back to the list')],
   ['knowledge-creators', '/knowledge?tab=creators', text(/priority/)],
   ['knowledge-scans', '/knowledge?tab=scans', text('completed')],
   ['agents', '/agents', text('Art Director')],
@@ -61,7 +61,7 @@ try {
         await page.setViewportSize({ width, height: Math.min(high, size === 'wide' ? 1500 : 2200) })
         await page.evaluate(() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r))))
         await page.screenshot({ path: file })
-        if (faults.length) console.error(`${name} ${theme} ${size}: ${faults.join('; ')}`)
+        if (faults.length && !headers) console.error(`${name} ${theme} ${size}: ${faults.join('; ')}`)
         await page.close()
         // 256 colours are enough for a page; the same picture is a third as large.
         if (existsSync('/usr/bin/pngquant')) spawnSync('/usr/bin/pngquant', ['--force', '--skip-if-larger', '--strip', '--speed', '1', '--ext', '.png', file])

@@ -225,6 +225,12 @@ export async function play({ api }) {
     return r.body
   }
   await api('/api/services/scanner/start', 'POST') // fails: its program is not there
+  await must('/api/services', 'POST', {
+    name: 'album-copies', display_name: 'Album copies', description: 'brings new albums to the other house', tags: ['photos'],
+    command: ['sh', '-c', 'while :; do echo "nothing new since $(date +%H:%M)"; sleep 60; done'], env: { TARGET: 'attic:/albums' },
+    depends_on: { 'photo-site': { condition: 'healthy' } }, autostart: true, stop: { grace: '5s' },
+  })
+  await must('/api/services/album-copies/start', 'POST')
   for (const job of ['nightly-backup', 'check-links', 'thumbnails']) await must(`/api/jobs/${job}/run`, 'POST')
   await must('/api/knowledge/scan', 'POST')
   const calls = []

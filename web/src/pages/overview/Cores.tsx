@@ -2,8 +2,8 @@
 import { Card, EmptyState, SkeletonRows } from '../../components/ui'
 import { Sparkline } from '../../components/LiveChart'
 import { percent } from '../../format'
+import { averages } from '../../live/averages'
 import { useCurves, useLive } from '../../live/store'
-import { averages } from './averages'
 import s from './overview.module.css'
 
 const SPAN = 900 // seconds, as the large curves

@@ -72,7 +72,7 @@ function Found({ name, text, side, level }: { name: string; text: string; side: 
         {q.data.truncated ? <Button size="xs" variant="default" onClick={() => setEnds([...ends, q.data.entries?.[0]?.pos ?? q.data.next])}>Older</Button> : null}
         {ends.length > 0 ? <Button size="xs" variant="default" onClick={() => setEnds(ends.slice(0, -1))}>Newer</Button> : null}
       </>}
-      empty={<EmptyState icon="search" title="No line matches">{number(buffer.length)} lines were found in all files of the log; the other filters leave none.</EmptyState>} />
+      empty={<EmptyState icon="search" title="No line matches">{buffer.length === 1 ? 'One line was' : `${number(buffer.length)} lines were`} found in all files of the log; the other filters leave none.</EmptyState>} />
   )
 }
 

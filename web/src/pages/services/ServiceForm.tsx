@@ -84,7 +84,7 @@ export function ServiceForm({ old, onClose, onSaved }: { old?: Spec; onClose: ()
       </details>
       {elsewhere ? <p role="alert" className={s.wrong}>{elsewhere}</p> : null}
       <Group justify="flex-end" gap="xs">
-        {nothing ? <span className="muted">Nothing was changed yet</span> : null}
+        {nothing ? <span className="muted">No change yet</span> : null}
         <CopyAsCurl call={old ? { method: 'PATCH', path: `/api/services/${encodeURIComponent(old.name)}`, body: patch } : { method: 'POST', path: '/api/services', body: spec }} />
         <Button variant="default" onClick={onClose}>Cancel</Button>
         <Button type="submit" loading={save.isPending} disabled={nothing}>{old ? 'Save' : 'Add'}</Button>

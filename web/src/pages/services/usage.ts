@@ -1,41 +1,66 @@
-// Processor and memory of each service over the last minutes: asked for while a page shows them, kept in rings.
+// Processor and memory of each service, now and over the last quarter of an hour, which the server remembers: asked for while a
+// page shows them, each time from the newest point that is known here.
 import { useEffect, useReducer } from 'react'
-import { useQuery } from '@tanstack/react-query'
-import type { Schemas } from '../../api/client'
+import { queryOptions, useQuery } from '@tanstack/react-query'
+import { api, unwrap, type Schemas } from '../../api/client'
+import { averages } from '../../live/averages'
 import { Ring } from '../../live/ring'
-import { usageQuery } from '../../queries'
 
-const POINTS = 60 // of 5 s: five minutes
-export type Usage = { cpu: Float64Array; memory: Float64Array; now: Schemas['ServiceLoad'] | undefined }
+const SPAN = 900 // seconds shown
+const STEP = 30 // seconds to a point: no more than the curve is wide, no less than the server's slowest pace
+const POINTS = SPAN / 5 // of the server's fastest pace
 
-const NONE = new Float64Array()
-const rings = new Map<string, Ring>()
-let taken = '' // time of the reading that was taken last
+export type Usage = { cpu: number[]; memory: number[]; now: Schemas['ServiceLoad'] | undefined }
 
-export function take(body: Schemas['ServicesUsageBody']) {
-  if (body.timestamp === taken) return
-  taken = body.timestamp
-  const services = body.services ?? {}
-  for (const name of rings.keys()) if (!(name in services)) rings.delete(name) // stopped or gone
-  for (const [name, u] of Object.entries(services)) {
-    let ring = rings.get(name)
-    if (!ring) rings.set(name, (ring = new Ring(POINTS, 2)))
-    ring.push([u.cpu_percent, u.memory])
+/** The past of services, as it arrives in pieces that may overlap. */
+export class UsageHistory {
+  private readonly rings = new Map<string, Ring>()
+  private newest = 0 // unix ms
+
+  /** From when on the server is to be asked. */
+  get since(): string {
+    return this.newest === 0 ? `${SPAN}` : new Date(this.newest + 1).toISOString()
+  }
+
+  take(history: Schemas['ServicesUsageHistory']) {
+    const times = history.timestamps ?? []
+    const services = history.services ?? {}
+    for (const name of this.rings.keys()) if (!(name in services)) this.rings.delete(name) // for long without a process, or gone
+    times.forEach((t, i) => {
+      if (t <= this.newest) return
+      for (const [name, curve] of Object.entries(services)) {
+        let ring = this.rings.get(name)
+        if (!ring) this.rings.set(name, (ring = new Ring(POINTS, 3)))
+        ring.push([t / 1000, curve.cpu_percent?.[i], curve.memory?.[i]])
+      }
+    })
+    this.newest = Math.max(this.newest, times[times.length - 1] ?? 0)
+  }
+
+  /** A curve of means, oldest first; NaN where the service had no process. */
+  curve(name: string, of: 'cpu' | 'memory'): number[] {
+    const ring = this.rings.get(name)
+    return ring ? averages(ring.column(0), ring.column(of === 'cpu' ? 1 : 2), SPAN, STEP) : []
   }
 }
+
+const past = new UsageHistory()
+
+const usageQuery = queryOptions({
+  queryKey: ['services', 'usage'],
+  queryFn: () => unwrap(api.GET('/api/services/usage', { params: { query: { since: past.since } } })),
+  refetchInterval: 5_000,
+})
 
 /** The usage of a service by name; the component is drawn again with each reading. */
 export function useServiceUsage(): (name: string) => Usage {
   const q = useQuery(usageQuery)
   const [, draw] = useReducer((n: number) => n + 1, 0)
   useEffect(() => {
-    if (q.data) {
-      take(q.data)
+    if (q.data?.history) {
+      past.take(q.data.history)
       draw()
     }
   }, [q.data])
-  return (name) => {
-    const ring = rings.get(name)
-    return { cpu: ring?.column(0) ?? NONE, memory: ring?.column(1) ?? NONE, now: q.data?.services?.[name] }
-  }
+  return (name) => ({ cpu: past.curve(name, 'cpu'), memory: past.curve(name, 'memory'), now: q.data?.services?.[name] })
 }
