@@ -130,7 +130,7 @@ func (s *service) note(level, kind, title string, c cause, data map[string]strin
 // log writes down a move that people want to know of.
 func (s *service) log(before machine, in input, c cause) {
 	name := s.spec.DisplayName
-	data := map[string]string{"from": before.state.String(), "to": s.mach.state.String()}
+	data := map[string]string{"from": before.state.String(), "to": s.mach.state.String(), "type": string(s.spec.Type)}
 	if s.rec.Run != "" {
 		data["run"] = s.rec.Run
 	}
@@ -149,7 +149,11 @@ func (s *service) log(before machine, in input, c cause) {
 	case Unknown:
 		s.note(event.Warning, "service.unknown", "nobody can tell whether "+name+" runs", c, data)
 	case Failed:
-		s.note(event.Error, "service.failed", name+" has failed and is not started again", c, data)
+		title := name + " has failed and is not started again"
+		if s.spec.Type == TypeJob { // its next run is due in any case
+			title = name + " has failed"
+		}
+		s.note(event.Error, "service.failed", title, c, data)
 	case Killing:
 		s.note(event.Warning, "service.killing", name+" is killed", c, data)
 	}

@@ -95,7 +95,7 @@ func (e *Exit) String() string {
 type Usage struct {
 	UserSeconds   float64 `json:"user_seconds"`
 	SystemSeconds float64 `json:"system_seconds"`
-	MaxRSSBytes   int64   `json:"max_rss_bytes"`
+	MaxRSSBytes   int64   `json:"max_rss_bytes" doc:"Most memory that a process of it held; 0 = not known: on Linux all that is less than what the keeper itself has held"`
 }
 
 // RunState is what a launcher knows of a run.

@@ -410,7 +410,7 @@ func around(text []byte, at, length int) (string, []Fragment) {
 		end = start + len(strings.ToValidUTF8(string(text[at:min(at+length, len(text))]), "�"))
 	}
 	var s snippet
-	s.cut(line, 0, []place{{start: start, end: min(end, len(line))}})
+	s.cut(line, 0, span{}, []place{{start: start, end: min(end, len(line))}})
 	return s.preview, s.fragments
 }
 

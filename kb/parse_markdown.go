@@ -220,6 +220,16 @@ func (r *mdReader) label(key, val string) {
 	}
 }
 
+// isFileLabel knows what label takes.
+func isFileLabel(key string) bool {
+	switch key {
+	case "source", "creator", "author", "channel", "creator id", "link", "published", "tags", "language",
+		"category", "added", "focus", "priority", "last updated", "model", "analyzed":
+		return true
+	}
+	return isVideoLabel(key)
+}
+
 func isVideoLabel(key string) bool {
 	switch key {
 	case "video", "video id", "url", "date", "duration", "confidence", "status", "published":

@@ -376,9 +376,34 @@ func FuzzIndexFold(f *testing.F) {
 	})
 }
 
+func TestPreviewHasNoLabelsBehindTheTitle(t *testing.T) {
+	const labels = "Source: Brushwork Lab\nVideo ID: exampleCC04\nConfidence: 76%\n\n---\n"
+	for _, c := range []struct{ text, word, want string }{
+		{"Rim light\n\n" + labels + "\nTopic: Small sprites\nKeep it thin.", "rim", "Rim light Topic: Small sprites Keep it thin."},
+		{"Rim light\n" + labels + "Keep it thin.", "", "Rim light Keep it thin."},
+		{"Rim light\n" + labels + "Keep it thin.", "thin", "Keep it thin."},
+		{"Rim light\n" + labels + "Keep it thin.", "brushwork", "Source: Brushwork Lab Video ID: exampleCC04 Confidence: 76% --- Keep it thin."},
+		{"Rim light\nSource: Brushwork and rim\nKeep it thin.", "rim", "Rim light Source: Brushwork and rim Keep it thin."}, // a word is in them
+		{"Rim light\n" + labels, "rim", "Rim light Source: Brushwork Lab Video ID: exampleCC04 Confidence: 76% ---"},        // nothing else
+		{"Rim light\nKeep: it thin", "rim", "Rim light Keep: it thin"},
+		{"Rim light", "rim", "Rim light"},
+		{"", "rim", ""},
+	} {
+		s := snippetOf(c.text, newWordSet([][]string{{c.word}}))
+		var joined string
+		for _, f := range s.fragments {
+			joined += f.Text
+		}
+		if s.preview != c.want || joined != c.want {
+			t.Errorf("%q in %q: %q, %q", c.word, c.text, s.preview, joined)
+		}
+	}
+}
+
 func FuzzSnippet(f *testing.F) {
 	f.Add("a b c\nip-adapter d e", "ip adapter")
 	f.Add("\xff\xfe日本 x", "x")
+	f.Add("title\nSource: a\n---\nsaid", "title")
 	f.Fuzz(func(t *testing.T, text, query string) {
 		var words [][]string
 		for _, w := range strings.Fields(query) {

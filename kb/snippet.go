@@ -126,12 +126,38 @@ func snippetOf(text string, words *wordSet) snippet {
 			}
 		}
 	}
-	s.cut(text, from, places)
+	gap := span{}
+	if from == 0 {
+		if gap = labelBlock(text); slices.ContainsFunc(places, func(p place) bool { return p.start < gap.end && p.end > gap.start }) {
+			gap = span{}
+		}
+	}
+	s.cut(text, from, gap, places)
 	return s
 }
 
-// cut writes the preview from a place on, blanks made one.
-func (s *snippet) cut(text string, from int, places []place) {
+type span struct{ start, end int }
+
+// labelBlock finds the lines between the title of a text and what it says that tell where it is from: a preview has no room for them.
+// The end of the text is not in it: then they are all there is.
+func labelBlock(text string) span {
+	title, at := strings.IndexByte(text, '\n')+1, 0
+	for at = title; at < len(text); {
+		line, _, more := strings.Cut(text[at:], "\n")
+		label, _, labelled := strings.Cut(line, ":")
+		if labelled = labelled && isFileLabel(strings.ToLower(label)); !labelled && strings.Trim(line, "- \t\r") != "" {
+			return span{title, at}
+		}
+		if !more {
+			break
+		}
+		at += len(line) + 1
+	}
+	return span{}
+}
+
+// cut writes the preview from a place on without the gap, blanks made one.
+func (s *snippet) cut(text string, from int, gap span, places []place) {
 	var all, piece strings.Builder
 	length, blank, matching := 0, true, false
 	flush := func() {
@@ -143,6 +169,9 @@ func (s *snippet) cut(text string, from int, places []place) {
 	k, _ := slices.BinarySearchFunc(places, from, func(p place, at int) int { return p.start - at })
 	for i, r := range text[from:] {
 		at := from + i
+		if gap.start <= at && at < gap.end { // it begins behind a line break, which is a blank already
+			continue
+		}
 		for k < len(places) && places[k].end <= at {
 			k++
 		}

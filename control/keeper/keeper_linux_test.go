@@ -22,7 +22,7 @@ func TestRunsAreStartedWaitedForAndLogged(t *testing.T) {
 		t.Errorf("started: %+v", st)
 	}
 	x := r.exit(l.Run)
-	if x.Code == nil || *x.Code != 7 || x.Signal != "" || x.Unknown || x.Service != "svc" || x.Usage.MaxRSSBytes == 0 {
+	if x.Code == nil || *x.Code != 7 || x.Signal != "" || x.Unknown || x.Service != "svc" {
 		t.Errorf("exit: %+v", x)
 	}
 	r.numbered("svc", 1000)
@@ -39,6 +39,22 @@ func TestRunsAreStartedWaitedForAndLogged(t *testing.T) {
 	}
 	if all, err = r.client.Runs(r.ctx()); err != nil || len(all) != 0 {
 		t.Errorf("after the acknowledgement: %+v %v", all, err)
+	}
+}
+
+// The kernel counts what the keeper holds to what its children held, until their exec.
+func TestMostMemoryIsThatOfTheRun(t *testing.T) {
+	r := newRig(t)
+	l := spec("small", "true")
+	r.launch(l)
+	if x := r.exit(l.Run); x.Code == nil || *x.Code != 0 || x.Usage.MaxRSSBytes != 0 {
+		t.Errorf("a small program: %+v", x)
+	}
+	const held = 300_000_000
+	l = spec("large", "dd", "if=/dev/zero", "of=/dev/null", fmt.Sprintf("bs=%d", held), "count=1") // in one piece
+	r.launch(l)
+	if x := r.exit(l.Run); x.Usage.MaxRSSBytes < held || x.Usage.MaxRSSBytes > 2*held || x.Usage.UserSeconds+x.Usage.SystemSeconds <= 0 {
+		t.Errorf("a program that holds %d bytes: %+v", held, x)
 	}
 }
 

@@ -35,9 +35,7 @@ func waitChild(pid int, handle *os.File) *ending {
 	}
 	e := endingOf(ws)
 	if e != nil {
-		e.Usage.UserSeconds = float64(usage.Utime.Nano()) / 1e9
-		e.Usage.SystemSeconds = float64(usage.Stime.Nano()) / 1e9
-		e.Usage.MaxRSSBytes = usage.Maxrss << 10
+		e.Usage = usageOf(&usage)
 	}
 	return e
 }

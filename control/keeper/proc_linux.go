@@ -13,6 +13,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"controlcenter/control"
 )
 
 // passes says whether descriptors can be handed to the daemon.
@@ -243,10 +245,19 @@ func peek(pid int) (int, *ending) {
 	} else {
 		e.Signal = unix.SignalName(syscall.Signal(info.status))
 	}
-	e.Usage.UserSeconds = float64(usage.Utime.Nano()) / 1e9
-	e.Usage.SystemSeconds = float64(usage.Stime.Nano()) / 1e9
-	e.Usage.MaxRSSBytes = usage.Maxrss << 10
+	e.Usage = usageOf(&usage)
 	return int(info.pid), e
+}
+
+// usageOf reads what the kernel counted for a child. To the most memory it held belongs, for the kernel, what its parent held when it
+// was started, because till its exec both share their memory: what is no more than that says nothing about the child.
+func usageOf(u *unix.Rusage) control.Usage {
+	out := control.Usage{UserSeconds: float64(u.Utime.Nano()) / 1e9, SystemSeconds: float64(u.Stime.Nano()) / 1e9}
+	var own unix.Rusage // of this program and whoever it was before an exec: no less than at that time
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &own); err == nil && u.Maxrss > own.Maxrss {
+		out.MaxRSSBytes = u.Maxrss << 10
+	}
+	return out
 }
 
 const cldExited = 1 // CLD_EXITED of signal.h

@@ -163,6 +163,7 @@ func TestJobsAreNoServices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, func(s *Settings) { s.Enable = []string{"job_completed"} })
 		b.want(b.event("service.crashed", "backup", "type", "job", "result", "failure"), "job_failed firing backup")
+		b.want(b.event("service.failed", "backup", "type", "job"), "") // the same once more, and its next run is due
 		b.want(b.event("service.stopped", "report", "type", "job", "result", "timeout"), "job_failed firing report")
 		b.want(b.event("service.stopped", "report", "type", "job", "result", "stopped"), "")
 		b.want(b.event("service.exited", "backup", "type", "job", "result", "success"), "job_completed firing backup")

@@ -44,7 +44,12 @@ func eventRules() []Rule {
 		{
 			Name: "service_failed", Severity: Critical,
 			Summary: "A service has failed and is not started again", Description: "The limit of restarts is used up, or it cannot be started. Mend the cause, then \"controlcenter start\" it.",
-			on:     func(e *event.Row) *finding { return of(e, "service.failed") },
+			on: func(e *event.Row) *finding {
+				if e.Data["type"] == string(control.TypeJob) { // job_failed tells
+					return nil
+				}
+				return of(e, "service.failed")
+			},
 			clears: stateIsNot(control.Failed),
 		},
 		{

@@ -35,6 +35,8 @@ test('moments are short when they are near', () => {
   expect(f.when(new Date(2026, 10, 28, 9, 5), now)).toBe('28 Nov 09:05')
   expect(f.when(new Date(2025, 0, 2), now)).toBe('2 Jan 2025')
   expect(f.ago(new Date(now.getTime() - 40_000), now)).toBe('40 s ago')
+  expect(f.ago(new Date(now.getTime() + 1000), now)).toBe('just now')
+  expect(f.ago(new Date(now.getTime() + 3000), now)).toBe('in a moment')
   expect(f.ago(new Date(now.getTime() + 3 * 3600_000), now)).toBe('in 3 h')
   expect(f.utc(new Date(Date.UTC(2026, 0, 2, 3, 4, 5)))).toBe('2026-01-02 03:04:05 UTC')
 })

@@ -74,12 +74,12 @@ export function when(at: Date, now: Date): string {
   return `${at.getDate()} ${month} ${at.getFullYear()}`
 }
 
-/** "just now", "40 s ago", "5 min ago", "in 3 h". */
+/** "just now", "40 s ago", "5 min ago", "in a moment", "in 3 h". */
 export function ago(at: Date, now: Date): string {
   const s = (now.getTime() - at.getTime()) / 1000
   if (Number.isNaN(s)) return DASH
   const n = Math.abs(s)
-  if (n < 5) return 'just now'
+  if (n < 5) return s < -1.5 ? 'in a moment' : 'just now' // what has just been told may seem to be a second ahead
   const text = n < 60 ? `${Math.floor(n)} s` : n < 3600 ? `${Math.floor(n / 60)} min` : n < 86400 ? `${Math.floor(n / 3600)} h` : `${Math.floor(n / 86400)} d`
   return s > 0 ? `${text} ago` : `in ${text}`
 }

@@ -5212,7 +5212,10 @@ export interface components {
             signal?: string;
         };
         ServiceUsage: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Most memory that a process of it held; 0 = not known: on Linux all that is less than what the keeper itself has held
+             */
             max_rss_bytes: number;
             /** Format: double */
             system_seconds: number;

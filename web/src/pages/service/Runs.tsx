@@ -63,6 +63,7 @@ export function RunLog({ name, run, onClose }: { name: string; run: string | nul
 function Row({ run: r, open }: { run: Run; open: () => void }) {
   const [more, setMore] = useState(false)
   const lines = r.lines ?? []
+  const cpu = r.usage.user_seconds + r.usage.system_seconds
   return (
     <li className={s.run}>
       <div className={s.runTop}>
@@ -72,7 +73,7 @@ function Row({ run: r, open }: { run: Run; open: () => void }) {
         {r.finished_at && ended(r) ? <span className="mono">{ended(r)}</span> : null}
         <span className={s.why} title={r.reason}>{r.reason && r.reason !== `exit ${ended(r)}` ? r.reason : ''}</span>
         <span className={s.runSide}>
-          {r.usage.max_rss_bytes > 0 ? <span className="muted num" title="Most memory it held, and processor time">peak <Bytes value={r.usage.max_rss_bytes} />, <Duration seconds={r.usage.user_seconds + r.usage.system_seconds} /> CPU</span> : null}
+          {cpu > 0 ? <span className="muted num" title="Most memory it held, where that is known, and processor time">{r.usage.max_rss_bytes > 0 ? <>peak <Bytes value={r.usage.max_rss_bytes} />, </> : null}<Duration seconds={cpu} /> CPU</span> : null}
           <span className="muted">{r.trigger}{r.actor && r.actor !== r.trigger ? ` by ${r.actor}` : ''}</span>
           {lines.length > 0 ? <Button size="compact-xs" variant="subtle" color="gray" aria-expanded={more} onClick={() => setMore(!more)}>last lines</Button> : null}
           <Button size="compact-xs" variant="default" onClick={open} aria-label={`Log of the run that began ${r.started_at}`}>log</Button>
