@@ -23,33 +23,18 @@ func eventRules() []Rule {
 		{
 			Name: "service_crashed", Severity: Warning,
 			Summary: "A service ended though nobody asked for it", Description: "It is restarted by its policy. Its log and the run's last lines say why; docs/services.md.",
-			on: func(e *event.Row) *finding {
-				if e.Data["type"] == string(control.TypeJob) {
-					return nil
-				}
-				return of(e, "service.crashed", "service.start_failed")
-			}, clears: recovered,
+			on: func(e *event.Row) *finding { return ofService(e, "service.crashed", "service.start_failed") }, clears: recovered,
 		},
 		{
 			Name: "service_crash_loop", Severity: Critical, Limit: 3, Unit: "crashes in 15 minutes", window: loopWindow,
 			Summary: "A service crashes again and again", Description: "More than the limit of crashes in 15 minutes. Look at its log; \"controlcenter stop\" ends the loop.",
-			on: func(e *event.Row) *finding {
-				if e.Data["type"] == string(control.TypeJob) {
-					return nil
-				}
-				return of(e, "service.crashed")
-			},
+			on:     func(e *event.Row) *finding { return ofService(e, "service.crashed") },
 			clears: func(_ *Reading, a *Alert, now time.Time) bool { return now.Sub(a.Last) > loopWindow },
 		},
 		{
 			Name: "service_failed", Severity: Critical,
 			Summary: "A service has failed and is not started again", Description: "The limit of restarts is used up, or it cannot be started. Mend the cause, then \"controlcenter start\" it.",
-			on: func(e *event.Row) *finding {
-				if e.Data["type"] == string(control.TypeJob) { // job_failed tells
-					return nil
-				}
-				return of(e, "service.failed")
-			},
+			on:     func(e *event.Row) *finding { return ofService(e, "service.failed") },
 			clears: stateIsNot(control.Failed),
 		},
 		{
@@ -154,6 +139,14 @@ func of(e *event.Row, types ...string) *finding {
 		return nil
 	}
 	return &finding{subject: e.Subject, service: e.Subject, summary: e.Title, text: e.Why}
+}
+
+// ofService is of, but for jobs: of their runs the rules of jobs tell.
+func ofService(e *event.Row, types ...string) *finding {
+	if e.Data["type"] == string(control.TypeJob) {
+		return nil
+	}
+	return of(e, types...)
 }
 
 func budget(e *event.Row, percent string) *finding {

@@ -27,6 +27,7 @@ export async function startPlainBrowser(executablePath, flags) {
     }
   })
   const ask = (method, params = {}, sessionId) => new Promise((done, failed) => {
+    if (child.exitCode !== null || child.signalCode !== null) return failed(new Error('the browser has ended'))
     waiting.set(++last, { done, failed, method })
     commands.write(JSON.stringify({ id: last, method, params, sessionId }) + '\0')
   })
